@@ -1,0 +1,15 @@
+//! ESP and packet handling for Tidegate, without I/O.
+//!
+//! Nothing in this crate reads a clock, a random source, a socket or a global: bytes and randomness come
+//! in as arguments, bytes and verdicts come out.
+
+#![forbid(unsafe_code)]
+
+pub mod crypto;
+pub mod params;
+pub mod selector;
+pub mod spi;
+
+pub use params::{Direction, Encapsulation, Limits, Params, Path, SequenceNumbers};
+pub use selector::{AddressRange, Ports, SelectorPair, TrafficSelector};
+pub use spi::Spi;

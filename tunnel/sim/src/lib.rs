@@ -1,0 +1,1 @@
+//! Virtual clock and seeded network for the tests: it knows bytes only.
