@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::sa::child::Fate;
 use crate::sa::established::{Established, Standing, Task};
 use crate::sa::timers::Timer;
-use crate::sa::{Frame, State, Verified};
+use crate::sa::{Frame, Role, State, Verified};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{Delete, ExchangeType, Informational, NotifyType};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tidegate_esp::Spi;
 pub(crate) fn begin_liveness(sa: &mut Established, frame: &mut Frame, core: &mut Core) {
     // With MOBIKE the answer also shows whether the NAT still maps us as before (RFC 4555 §3.8).
     let message = match &sa.mobike {
-        Some(_) if frame.role.sends_as_initiator() => {
+        Some(_) if sa.origin == Role::Initiator => {
             Informational { nat: mobike::nat_detection(sa, frame, core), ..Informational::default() }
         }
         _ => Informational::default(),
@@ -52,7 +52,7 @@ pub(crate) fn on_response(
     }
     match exchange {
         Exchange::DeleteChild(spi) => child_deleted(&mut sa, frame, core, spi),
-        Exchange::Liveness => mobike::on_liveness(&mut sa, frame, core, message, response),
+        Exchange::Liveness => mobike::on_liveness(&mut sa, frame, response),
         Exchange::Mobike(request) => mobike::on_response(&mut sa, frame, core, request, message, response),
         other => other.abandon(core),
     }
@@ -175,19 +175,12 @@ fn give_back_to_predecessor(sa: &mut Established, frame: &mut Frame, core: &mut 
 }
 
 /// The peer asks something of the children on an SA that was to be decided upon: with that it has decided.
-/// The question is dropped; when it is asked again, the children will be here.
-pub(crate) fn settle_if_candidate(
-    sa: &Established,
-    frame: &mut Frame,
-    core: &mut Core,
-    concerns_children: bool,
-) -> bool {
+/// The question is put aside; when it is asked again, the children will be here.
+pub(crate) fn settle_if_candidate(sa: &Established, frame: &mut Frame, core: &mut Core) -> bool {
     let Standing::Candidate { of } = sa.standing else { return false };
-    if concerns_children {
-        core.effects.push_back(Effect::Settle { old: of, winner: frame.id });
-        frame.window.cancel_answer();
-    }
-    concerns_children
+    core.effects.push_back(Effect::Settle { old: of, winner: frame.id });
+    frame.window.cancel_answer();
+    true
 }
 
 /// Ends a child at both ends.

@@ -24,7 +24,6 @@ use crate::sa::child::SUPERSEDED_PATIENCE;
 use crate::sa::crypt::Crypt;
 use crate::sa::established::{Agreed, Established, Luggage, Standing, Task};
 use crate::sa::timers::Timer;
-use crate::sa::window::Window;
 use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
@@ -32,8 +31,6 @@ use crate::wire::{
     RekeyIkeMessage,
 };
 use crate::event::Event;
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// After a refusal that is not for now only, the next attempt waits this long.
@@ -335,28 +332,9 @@ fn spawn(sa: &Established, frame: &Frame, core: &mut Core, birth: &Birth<'_>) ->
     )
     .map_err(|_| lacks())?;
     let mut new_frame = Frame::new(birth.id, birth.role, birth.spis, frame.path, core.now.time);
-    new_frame.window = Window::default();
     new_frame.timers.set(Timer::ExpireIke, core.now.time + SUPERSEDED_PATIENCE);
-    let established = Established {
-        connection: Arc::clone(&sa.connection),
-        peer: Arc::clone(&sa.peer),
-        crypt: Crypt::new(core.provider, birth.choice.suite, birth.choice.prf, keys, birth.role),
-        choice: Agreed::from(birth.choice),
-        nat: sa.nat,
-        peer_fragments: sa.peer_fragments,
-        children: Vec::new(),
-        exchange: None,
-        answering: None,
-        tasks: VecDeque::new(),
-        deferred: Vec::new(),
-        standing: Standing::Candidate { of: frame.id },
-        mobike: sa.mobike.clone(),
-        virtual_addresses: Vec::new(),
-        asked_for_addresses: sa.asked_for_addresses,
-        heard: core.now.time,
-        hinted: None,
-        replaces: None,
-    };
+    let crypt = Crypt::new(core.provider, birth.choice.suite, birth.choice.prf, keys, birth.role);
+    let established = sa.successor(crypt, Agreed::from(birth.choice), frame.id, core.now.time);
     core.effects.push_back(Effect::Spawn(Box::new(IkeSa {
         frame: new_frame,
         state: State::Established(Box::new(established)),

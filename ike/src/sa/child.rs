@@ -74,6 +74,25 @@ pub(crate) struct Ends {
     pub(crate) remote: Vec<IpAddr>,
 }
 
+impl Ends {
+    /// Seen from the end that set up the IKE SA, which may have been given addresses. While it is asking
+    /// for them, any address may be meant (RFC 7296 §2.19).
+    pub(crate) fn of_initiator(connection: &Connection, path: &Path, given: &[IpAddr]) -> Self {
+        let local = match (connection.request_addresses.is_empty(), given.is_empty()) {
+            (true, _) => DynamicEnd::At(vec![path.local.ip()]),
+            (false, true) => DynamicEnd::Unknown,
+            (false, false) => DynamicEnd::At(given.to_vec()),
+        };
+        Self { local, remote: DynamicEnd::At(vec![path.remote.ip()]) }
+    }
+
+    /// Seen from the other end, which may have given addresses away.
+    pub(crate) fn of_responder(given: &[IpAddr], path: &Path) -> Self {
+        let remote = if given.is_empty() { vec![path.remote.ip()] } else { given.to_vec() };
+        Self { local: DynamicEnd::At(vec![path.local.ip()]), remote: DynamicEnd::At(remote) }
+    }
+}
+
 /// Why the responder of an exchange makes no child: what the peer is told and what the operator is.
 pub(crate) struct Refusal {
     pub(crate) notify: NotifyType,

@@ -71,9 +71,9 @@ pub(crate) enum Due<'a> {
 pub(crate) struct IdsExhausted;
 
 impl Window {
-    /// A window whose IKE_SA_INIT is over.
-    pub(crate) fn after_init() -> Self {
-        Self { next_request: 1, expected: 1, ..Self::default() }
+    /// The responder's window when its IKE_SA_INIT is over: the initiator's next request is its second.
+    pub(crate) fn of_responder() -> Self {
+        Self { expected: 1, ..Self::default() }
     }
 
     /// Where a message belongs. Says nothing of its authenticity.
@@ -156,6 +156,11 @@ impl Window {
     pub(crate) fn begin_answer(&mut self) {
         self.answering = true;
         self.collecting_request = None;
+    }
+
+    /// The request is put aside without an answer; the next copy of it counts as new.
+    pub(crate) fn cancel_answer(&mut self) {
+        self.answering = false;
     }
 
     /// The id of the request that is worked on.
