@@ -130,6 +130,14 @@ pub enum FlowError {
 }
 
 impl Flow {
+    /// A flow that no packet has, to fill an array with.
+    pub(crate) const UNSPECIFIED: Self = Self {
+        source: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        destination: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        protocol: 0,
+        transport: Transport::Opaque,
+    };
+
     /// The flow of a packet; see [`Inner::parse`] for its layout too.
     pub fn parse(packet: &[u8]) -> Result<Self, FlowError> {
         Inner::parse(packet).map(|inner| inner.flow)
