@@ -9,6 +9,8 @@ pub mod checksum;
 pub mod crypto;
 pub mod flow;
 mod headers;
+pub mod icmp;
+pub mod mss;
 pub mod params;
 pub mod policy;
 pub mod segment;
