@@ -5,11 +5,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checksum;
 pub mod crypto;
+pub mod flow;
 pub mod params;
+pub mod segment;
 pub mod selector;
 pub mod spi;
+pub mod virtio;
 
+pub use flow::{Flow, FlowError, Fragment, Inner, Transport};
 pub use params::{Direction, Encapsulation, Limits, Params, Path, SequenceNumbers};
-pub use selector::{AddressRange, Ports, SelectorPair, TrafficSelector};
+pub use selector::{AddressRange, ParseSelectorError, Ports, SelectorPair, TrafficSelector};
 pub use spi::Spi;

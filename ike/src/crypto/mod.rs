@@ -3,9 +3,28 @@
 //! A [`Provider`] is a struct of algorithms. The engine takes what it offers and never asks which library
 //! stands behind it.
 
-mod random;
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-pub use random::Random;
+#[cfg(feature = "aws-lc-rs")]
+mod aws_lc;
+mod ecdsa;
+mod id;
+mod modp;
+pub mod pem;
+mod private_key;
+mod public_key;
+mod random;
+mod ring;
+mod rustcrypto;
+#[cfg(feature = "seeded")]
+pub mod seeded;
+
+#[cfg(feature = "aws-lc-rs")]
+pub use aws_lc::AWS_LC;
+pub use random::{Random, SystemRandom};
+pub use ring::RING;
+#[cfg(feature = "seeded")]
+pub use seeded::{SEEDED, SeededRandom};
 
 use std::fmt;
 use zeroize::Zeroizing;
@@ -99,7 +118,19 @@ pub struct Provider {
     /// Verifies a signature by a public key in SubjectPublicKeyInfo form.
     pub verify: fn(VerifyInput<'_>) -> Result<(), SignatureError>,
     /// Reads a private key: PKCS#8, PKCS#1 or SEC1, in DER.
-    pub load_key: fn(der: &[u8]) -> Result<Box<dyn SigningKey>, KeyError>,
+    pub load_key: fn(der: &[u8]) -> LoadedKey,
+}
+
+impl Provider {
+    /// The pseudo-random function, if this provider has it.
+    pub fn prf(&self, id: PrfId) -> Option<&'static dyn Prf> {
+        self.prfs.iter().copied().find(|prf| prf.id() == id)
+    }
+
+    /// The key exchange method, if this provider has it.
+    pub fn group(&self, id: GroupId) -> Option<&'static dyn Group> {
+        self.groups.iter().copied().find(|group| group.id() == id)
+    }
 }
 
 /// A pseudo-random function.
@@ -114,8 +145,19 @@ pub trait Prf: Sync + Send {
 
 /// A PRF with its key.
 pub trait PrfKey: Sync + Send {
+    /// Octets of output.
+    fn output_len(&self) -> usize;
+
+    /// Puts the first octets of prf(key, parts[0] | parts[1] | …) into `out`, as many as there are and
+    /// fit.
+    fn compute_into(&self, parts: &[&[u8]], out: &mut [u8]);
+
     /// prf(key, parts[0] | parts[1] | …)
-    fn compute(&self, parts: &[&[u8]]) -> Secret;
+    fn compute(&self, parts: &[&[u8]]) -> Secret {
+        let mut out = Zeroizing::new(vec![0; self.output_len()]);
+        self.compute_into(parts, &mut out);
+        out
+    }
 }
 
 /// A key exchange method.
@@ -168,7 +210,11 @@ pub trait SigningKey: Send + Sync {
     ) -> Result<Vec<u8>, SignatureError>;
 }
 
+/// A private key, or why it could not be read.
+pub type LoadedKey = Result<Box<dyn SigningKey>, KeyError>;
+
 /// What a verification looks at.
+#[derive(Clone, Copy)]
 pub struct VerifyInput<'a> {
     /// SubjectPublicKeyInfo in DER.
     pub public_key: &'a [u8],
@@ -207,6 +253,8 @@ pub enum KeyError {
     Malformed,
     /// A kind of key that the provider does not know.
     UnknownAlgorithm,
+    /// An EC key without its public half, which the provider cannot work out.
+    MissingPublic,
     /// An RSA key below 2048 bits.
     WeakKey {
         /// Bits of the modulus.
