@@ -8,6 +8,8 @@
 pub mod auth;
 pub mod crypto;
 pub mod identity;
+pub mod narrow;
+pub mod nat;
 pub mod proposal;
 pub mod time;
 pub mod wire;
