@@ -19,7 +19,7 @@ pub(crate) fn begin_liveness(sa: &mut Established, frame: &mut Frame, core: &mut
     // With MOBIKE the answer also shows whether the NAT still maps us as before (RFC 4555 §3.8).
     let message = match &sa.mobike {
         Some(_) if sa.origin == Role::Initiator => {
-            Informational { nat: mobike::nat_detection(sa, frame, core), ..Informational::default() }
+            Informational { nat: mobike::nat_detection(sa, frame), ..Informational::default() }
         }
         _ => Informational::default(),
     };

@@ -8,7 +8,6 @@ use super::{Exchange, inform};
 use crate::connection::EncapsulationPolicy;
 use crate::core::Core;
 use crate::event::Event;
-use crate::nat::{self, NatView};
 use crate::output::{Framing, Output, Path};
 use crate::sa::established::{Established, Task};
 use crate::sa::{Frame, Role, Verified};
@@ -44,9 +43,8 @@ pub(crate) enum MobikeRequest {
 }
 
 /// Hashes of where a message of ours goes from and to.
-pub(crate) fn nat_detection(sa: &Established, frame: &Frame, core: &mut Core) -> NatDetection {
-    let forced = sa.connection.encapsulation == EncapsulationPolicy::Udp;
-    nat::detection(frame.spis, &frame.path, forced.then_some(&mut *core.random))
+pub(crate) fn nat_detection(sa: &Established, frame: &Frame) -> NatDetection {
+    frame.spis.nat_hashes(&frame.path, sa.connection.encapsulation.claim())
 }
 
 /// Our further addresses, as a message says them.
@@ -65,7 +63,7 @@ pub(crate) fn begin(sa: &mut Established, frame: &mut Frame, core: &mut Core, ta
         Task::UpdateAddresses => {
             let message = Informational {
                 update_addresses: true,
-                nat: nat_detection(sa, frame, core),
+                nat: nat_detection(sa, frame),
                 no_nats_allowed: no_nats(sa, &frame.path),
                 ..Informational::default()
             };
@@ -179,9 +177,7 @@ pub(crate) fn on_request(
         return;
     }
     if request.nat.destination.is_some() {
-        let forced = sa.connection.encapsulation == EncapsulationPolicy::Udp;
-        answer.nat =
-            nat::detection(frame.spis, &message.path, forced.then_some(&mut *core.random));
+        answer.nat = frame.spis.nat_hashes(&message.path, sa.connection.encapsulation.claim());
     }
     if let Some(addresses) = &request.additional_addresses {
         remember(sa, addresses);
@@ -228,7 +224,7 @@ fn update(
 /// What the peer's hashes say of NATs on the way.
 fn learn_nat(sa: &mut Established, frame: &mut Frame, core: &mut Core, path: &Path, seen: &NatDetection) {
     if seen.destination.is_some() {
-        sa.nat = NatView::of(frame.spis, path, seen);
+        sa.nat = frame.spis.nat_view(path, seen);
     }
     sa.set_keepalive(frame, core);
 }

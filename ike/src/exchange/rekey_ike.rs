@@ -17,7 +17,7 @@ use super::{Answering, Exchange, Rival};
 use crate::SaId;
 use crate::core::{Core, Effect};
 use crate::crypto::{GroupId, PrivateValue};
-use crate::keys::IkeKeys;
+use crate::keys::{IkeKeys, Inputs};
 use crate::output::{Agreement, JobId, Task as Arithmetic};
 use crate::proposal::{IkeChoice, confirm_ike, ike_offer, select_ike};
 use crate::sa::child::SUPERSEDED_PATIENCE;
@@ -324,11 +324,13 @@ fn spawn(sa: &Established, frame: &Frame, core: &mut Core, birth: &Birth<'_>) ->
         sa.crypt.sk_d(),
         prf,
         birth.choice.suite,
-        birth.shared,
-        birth.nonce_i,
-        birth.nonce_r,
-        birth.spis.initiator.0,
-        birth.spis.responder.0,
+        &Inputs {
+            shared: birth.shared,
+            nonce_i: birth.nonce_i,
+            nonce_r: birth.nonce_r,
+            spi_i: birth.spis.initiator,
+            spi_r: birth.spis.responder,
+        },
     )
     .map_err(|_| lacks())?;
     let mut new_frame = Frame::new(birth.id, birth.role, birth.spis, frame.path, core.now.time);

@@ -4,10 +4,10 @@ use crate::connection::{ChildConfig, Connection, EncapsulationPolicy};
 use crate::core::{Core, Effect};
 use crate::event::Event;
 use crate::keys::child_keys;
-use crate::narrow::{narrow, resolve, within};
+use crate::narrow::{ConfiguredSelector, narrow, resolve, within};
 use crate::nat::NatView;
-use crate::output::{Duty, Install, Output};
-use crate::proposal::{EspChoice, confirm_esp, esp_offer, select_esp};
+use crate::output::{Duty, Install, Output, Path};
+use crate::proposal::{EspChoice, ProposalMismatch, confirm_esp, esp_offer, select_esp};
 use crate::sa::crypt::Crypt;
 use crate::sa::timers::Timer;
 use crate::sa::{Frame, Role};
@@ -68,10 +68,38 @@ pub(crate) struct Terms {
     pub(crate) selectors: SelectorPair,
 }
 
-/// Addresses that stand for `dynamic` on either side.
+/// What stands for `dynamic` on either side.
 pub(crate) struct Ends {
-    pub(crate) local: Vec<IpAddr>,
-    pub(crate) remote: Vec<IpAddr>,
+    pub(crate) local: DynamicEnd,
+    pub(crate) remote: DynamicEnd,
+}
+
+/// What stands for `dynamic` on one side.
+pub(crate) enum DynamicEnd {
+    /// These addresses.
+    At(Vec<IpAddr>),
+    /// Whatever address the responder will give.
+    Unknown,
+}
+
+impl DynamicEnd {
+    fn resolve(&self, configured: &[ConfiguredSelector]) -> Vec<TrafficSelector> {
+        match self {
+            Self::At(addresses) => resolve(configured, addresses),
+            Self::Unknown => {
+                let open = configured.iter().flat_map(|selector| match *selector {
+                    ConfiguredSelector::Fixed(_) => vec![*selector],
+                    ConfiguredSelector::Dynamic { protocol, ports } => [
+                        TrafficSelector { protocol, ports, ..TrafficSelector::any_v4() },
+                        TrafficSelector { protocol, ports, ..TrafficSelector::any_v6() },
+                    ]
+                    .map(ConfiguredSelector::Fixed)
+                    .to_vec(),
+                });
+                resolve(&open.collect::<Vec<_>>(), &[])
+            }
+        }
+    }
 }
 
 impl Ends {
@@ -112,8 +140,8 @@ impl PendingChild {
     ) -> Result<Self, Verdict> {
         let spi = core.spis.take(&mut *core.random).ok_or_else(out_of_spis)?;
         let mut asked = SelectorPair {
-            local: resolve(&config.local, &ends.local),
-            remote: resolve(&config.remote, &ends.remote),
+            local: ends.local.resolve(&config.local),
+            remote: ends.remote.resolve(&config.remote),
         };
         if let Some((local, remote)) = packet {
             asked.local.insert(0, *local);
@@ -189,8 +217,8 @@ impl Terms {
         let mut proposals_missed = None;
         for config in candidates {
             let ours = SelectorPair {
-                local: resolve(&config.local, &ends.local),
-                remote: resolve(&config.remote, &ends.remote),
+                local: ends.local.resolve(&config.local),
+                remote: ends.remote.resolve(&config.remote),
             };
             let selectors = SelectorPair {
                 local: narrow(&ours.local, &offer.responder_selectors),
@@ -216,7 +244,7 @@ impl Terms {
             (Some(mismatch), _) => Refusal {
                 notify: NotifyType::NO_PROPOSAL_CHOSEN,
                 data: Vec::new(),
-                verdict: Verdict::new(Culprit::Mismatch, Cause::Proposals(Box::new(mismatch))),
+                verdict: proposals_differ(mismatch, with_groups),
             },
             (None, ours) => {
                 let ours = ours.unwrap_or_default();
@@ -394,6 +422,13 @@ fn volume_limits(wanted: Limits, numbers: SequenceNumbers) -> Limits {
             ..wanted
         },
     }
+}
+
+/// Where only the key exchange differs, the two ends disagree about PFS.
+fn proposals_differ(mismatch: ProposalMismatch, with_groups: bool) -> Verdict {
+    let pfs = with_groups && mismatch.only_group_differs();
+    let mismatch = Box::new(mismatch);
+    Verdict::new(Culprit::Mismatch, if pfs { Cause::Pfs(mismatch) } else { Cause::Proposals(mismatch) })
 }
 
 fn out_of_spis() -> Verdict {

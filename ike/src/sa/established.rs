@@ -289,6 +289,16 @@ impl Established {
         self.children.iter_mut().find(|child| child.inbound == inbound)
     }
 
+    /// A child of this configuration that is not on its way out.
+    pub(crate) fn child_named(&self, name: &str) -> Option<&Child> {
+        self.children.iter().find(|child| &*child.config.name == name && child.fate == Fate::Standing)
+    }
+
+    /// The child that this one takes the place of.
+    pub(crate) fn predecessor_of(&self, inbound: Spi) -> Option<Spi> {
+        self.children.iter().find(|child| child.fate == Fate::Superseded(inbound)).map(|child| child.inbound)
+    }
+
     pub(crate) fn remove_child(&mut self, inbound: Spi) -> Option<Child> {
         let position = self.children.iter().position(|child| child.inbound == inbound)?;
         Some(self.children.remove(position))

@@ -31,7 +31,6 @@ use crate::crypto::{GroupId, PrivateValue};
 use crate::event::Event;
 use crate::exchange::mobike;
 use crate::identity::IdentityPattern;
-use crate::nat::{self, NatView};
 use crate::output::{Duty, JobDone, JobId, Path, Task as Arithmetic, TaskResult};
 use crate::proposal::{confirm_ike, ike_offer};
 use crate::time::Time;
@@ -275,7 +274,7 @@ impl InitSent {
     /// Sends the message, anew after a cookie or another group.
     fn send(mut self, goal: Goal, frame: &mut Frame, core: &mut Core) -> State {
         let policy = &goal.connection.retransmission;
-        let forced = goal.connection.encapsulation == EncapsulationPolicy::Udp;
+        let claim = goal.connection.encapsulation.claim();
         let message = SaInitRequest {
             cookie: self.cookie.clone(),
             proposals: self.offered.clone(),
@@ -284,7 +283,7 @@ impl InitSent {
                 public: self.private.public().to_vec(),
             },
             nonce: self.nonce.clone(),
-            nat: nat::detection(frame.spis, &frame.path, forced.then_some(&mut *core.random)),
+            nat: frame.spis.nat_hashes(&frame.path, claim),
             fragmentation: goal.connection.fragment_size.is_some(),
             signature_hashes: accepted_hashes().to_vec(),
             notifies: Vec::new(),
@@ -336,7 +335,7 @@ impl InitSent {
             return self.wait(goal);
         }
         let spis = SpiPair { initiator: frame.spis.initiator, responder: header.responder_spi };
-        let nat = NatView::of(spis, &path, &answer.nat);
+        let nat = spis.nat_view(&path, &answer.nat);
         if nat.any() && goal.connection.encapsulation == EncapsulationPolicy::Raw {
             goal.doubt(frame, core, Verdict::new(Culprit::Network, Cause::NatFound));
             return self.wait(goal);

@@ -24,7 +24,9 @@ use crate::core::Core;
 use crate::counters::Drop;
 use crate::output::{Framing, JobDone, JobId, Path, Task};
 use crate::time::Time;
-use crate::wire::{ExchangeType, Header, IkeSpi, Sealed};
+use crate::verdict::Verdict;
+use crate::nat::{self, NatView, SourceClaim};
+use crate::wire::{ExchangeType, Header, IkeSpi, NatDetection, Progress, Sealed};
 use closing::Closing;
 use crypt::{Crypt, Opened};
 use established::Established;
@@ -105,6 +107,18 @@ impl SpiPair {
             Role::Initiator => self.initiator,
             Role::Responder => self.responder,
         }
+    }
+}
+
+impl SpiPair {
+    /// NAT detection for a message of ours on this path.
+    pub(crate) fn nat_hashes(&self, path: &Path, claim: SourceClaim) -> NatDetection {
+        nat::nat_detection(self.initiator, self.responder, path.local, path.remote, claim)
+    }
+
+    /// What a message of the peer's on this path says of NATs.
+    pub(crate) fn nat_view(&self, path: &Path, detection: &NatDetection) -> NatView {
+        NatView::new(detection, self.initiator, self.responder, path.local, path.remote)
     }
 }
 
@@ -206,6 +220,10 @@ impl IkeSa {
         }
         let Ok(sealed) = Sealed::parse(&header, datagram) else {
             core.counters.drop(Drop::Malformed);
+            // RFC 7296 §2.21.4: perhaps INVALID_IKE_SPI, and in any case no more than a hint.
+            if header.response {
+                self.hint(core);
+            }
             return;
         };
         let Some(crypt) = self.state.crypt() else {
@@ -236,13 +254,13 @@ impl IkeSa {
     /// Puts fragments together; gives the whole message once it is there.
     fn assemble(&mut self, core: &mut Core, header: &Header, opened: Opened) -> Option<(u8, Vec<u8>)> {
         match opened {
-            Opened::Whole { first, payloads } => Some((first, payloads)),
+            Opened::Whole { first, payloads, .. } => Some((first, payloads)),
             Opened::Fragment { number, total, first, payloads } => {
                 let now = core.now.time;
                 let whole = self.frame.window.reassembly(header, now).add(number, total, first, &payloads);
                 self.frame.refresh_reassembly();
                 match whole {
-                    Ok(crate::wire::Progress::Complete { first, bytes }) => Some((first, bytes)),
+                    Ok(Progress::Complete(chain)) => Some((chain.first, chain.bytes)),
                     Ok(_) => None,
                     Err(_) => {
                         core.counters.drop(Drop::Fragment);
@@ -355,6 +373,25 @@ impl State {
             Self::Closing(sa) => Some(&sa.crypt),
             Self::Closed => None,
         }
+    }
+}
+
+impl IkeSa {
+    /// Ends it, towards the peer too where there is one to tell.
+    pub(crate) fn close(&mut self, core: &mut Core, verdict: Verdict) {
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let frame = &mut self.frame;
+        self.state = match state {
+            State::Initiating(attempt) => attempt.cancel(frame, core, Some(verdict)),
+            State::Established(sa) => sa.close(frame, core, verdict),
+            State::Responding(_) | State::Closed => State::Closed,
+            State::Closing(sa) => State::Closing(sa),
+        };
+    }
+
+    /// Something in clear suggests that the peer has lost this SA.
+    pub(crate) fn hint(&mut self, core: &mut Core) {
+        self.with_established(core, Established::hint);
     }
 }
 

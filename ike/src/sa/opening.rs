@@ -3,7 +3,7 @@
 use super::{Role, SpiPair};
 use crate::auth::signed_octets;
 use crate::crypto::{Provider, Secret};
-use crate::keys::IkeKeys;
+use crate::keys::{IkeKeys, Inputs};
 use crate::nat::NatView;
 use crate::proposal::IkeChoice;
 use crate::sa::crypt::Crypt;
@@ -51,11 +51,13 @@ impl Opening {
         let (keys, auth) = IkeKeys::derive(
             prf,
             self.choice.suite,
-            shared,
-            &self.nonce_i,
-            &self.nonce_r,
-            spis.initiator.0,
-            spis.responder.0,
+            &Inputs {
+                shared,
+                nonce_i: &self.nonce_i,
+                nonce_r: &self.nonce_r,
+                spi_i: spis.initiator,
+                spi_r: spis.responder,
+            },
         )
         .map_err(|_| lacks_prf())?;
         let crypt = Crypt::new(provider, self.choice.suite, self.choice.prf, keys, role);

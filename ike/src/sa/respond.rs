@@ -21,7 +21,7 @@ use super::initiate::clear_header;
 use super::opening::{Keyed, Opening};
 use super::timers::Timer;
 use super::window::Window;
-use super::{Frame, Role, State, Verified};
+use super::{Frame, Role, SpiPair, State, Verified};
 use crate::auth::{Authenticated, SignTask, VerifyTask, accepted_hashes};
 use crate::connection::{Connection, EncapsulationPolicy, Retransmission};
 use crate::core::{Core, Effect};
@@ -29,7 +29,7 @@ use crate::counters::Drop;
 use crate::event::Event;
 use crate::exchange::mobike;
 use crate::identity::Identity;
-use crate::nat::{self, NatView};
+use crate::nat::SourceClaim;
 use crate::output::{Duty, JobDone, JobId, Path, Task as Arithmetic, TaskResult};
 use crate::proposal::IkeChoice;
 use crate::registry::Claim;
@@ -68,7 +68,9 @@ impl HalfOpen {
         choice: IkeChoice,
         forced: bool,
     ) -> State {
-        let nat = NatView::of_request(frame.spis, &frame.path, &request.nat);
+        // The request was made before there was an SPI of ours.
+        let header_spis = SpiPair { responder: IkeSpi(0), ..frame.spis };
+        let nat = header_spis.nat_view(&frame.path, &request.nat);
         let task = Arithmetic::Respond {
             provider: core.provider,
             group: choice.group,
@@ -182,12 +184,13 @@ fn answer_init(
     agreement: crate::output::Agreement,
     forced: bool,
 ) -> State {
+    let claim = if forced { SourceClaim::Forced } else { SourceClaim::Honest };
     let response = SaInitResponse::Accepted(SaInitAccepted {
         proposal: opening.choice.to_wire(&[]),
         key_exchange: KeyExchange { group: opening.choice.group.transform_id(), public: agreement.public },
         nonce: opening.nonce_r.clone(),
-        nat: nat::detection(frame.spis, &frame.path, forced.then_some(&mut *core.random)),
-        certificate_requests: core.registry.certificate_requests(),
+        nat: frame.spis.nat_hashes(&frame.path, claim),
+        certificate_requests: core.registry.certificate_requests(frame.path.local.ip(), frame.path.remote.ip()),
         fragmentation: opening.fragmentation,
         childless: true,
         signature_hashes: if opening.signature_hashes.is_empty() {
