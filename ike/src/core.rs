@@ -60,8 +60,6 @@ pub(crate) enum Effect {
     },
     /// Close an IKE SA, towards the peer too.
     Close(SaId, crate::verdict::Verdict),
-    /// Forget an IKE SA that the peer has lost; nobody is told.
-    Forget(SaId, crate::verdict::Verdict),
     /// An inbound SPI belongs to this IKE SA.
     ChildAdded(Spi, SaId),
     /// An inbound SPI belongs to nobody.

@@ -24,7 +24,7 @@ pub mod counters;
 pub mod crypto;
 pub mod endpoint;
 pub mod event;
-pub mod exchange;
+mod exchange;
 mod gate;
 pub mod identity;
 pub mod keys;

@@ -145,7 +145,8 @@ impl State {
     fn take(&mut self, peer: &Identity, wish: Option<IpAddr>) -> Option<IpAddr> {
         let again = self.last.get(peer).copied().filter(|address| self.free.contains(address));
         let wished = wish.filter(|address| self.free.contains(address));
-        let address = again.or(wished).or_else(|| self.next_fresh()).or_else(|| self.free.first().copied())?;
+        let address =
+            again.or(wished).or_else(|| self.next_fresh()).or_else(|| self.free.first().copied())?;
         self.free.remove(&address);
         self.held.insert(address);
         if self.last.len() >= MOST_REMEMBERED {

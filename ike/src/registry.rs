@@ -97,9 +97,7 @@ impl Registry {
 
     /// Every set of proposals that a peer at `remote` may mean when it knocks at `local`.
     pub(crate) fn welcomes(&self, local: IpAddr, remote: IpAddr) -> impl Iterator<Item = Welcome<'_>> {
-        self.doors
-            .open(local, remote)
-            .map(|door| Welcome { proposals: &door.proposals, forced: door.forced })
+        self.doors.open(local, remote).map(|door| Welcome { proposals: &door.proposals, forced: door.forced })
     }
 
     /// Which authorities we can check certificates of.

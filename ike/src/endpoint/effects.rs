@@ -42,7 +42,6 @@ impl Endpoint {
                 Effect::Adopt { from, to, luggage } => self.adopt(from, to, *luggage),
                 Effect::Settle { old, winner } => self.settle(old, winner),
                 Effect::Close(id, verdict) => self.close(id, verdict),
-                Effect::Forget(id, verdict) => self.forget(id, verdict),
                 Effect::ChildAdded(child, id) => self.table.add_child(child, id),
                 Effect::ChildRemoved(child) => self.table.remove_child(child),
                 Effect::Authenticated { sa, peer, initial_contact } => {

@@ -17,8 +17,8 @@ use crate::sa::respond::{HalfOpen, Knock};
 use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
 use crate::time::Now;
 use crate::wire::{
-    ExchangeType, Header, IkeSpi, Informational, MessageId, Notify, NotifyType, PayloadChain, ProtocolId,
-    SaInitRequest, SaInitResponse,
+    ExchangeType, Header, IkeSpi, Informational, MessageId, Notify, NotifyType, PayloadChain, SaInitRequest,
+    SaInitResponse,
 };
 use ring::digest::{SHA256, digest};
 
@@ -119,7 +119,14 @@ impl Endpoint {
     }
 
     /// Chooses a proposal; only with one in hand does the request cost state and arithmetic.
-    fn admit(&mut self, path: Path, header: &Header, request: SaInitRequest, message: &[u8], knocked: Knocked) {
+    fn admit(
+        &mut self,
+        path: Path,
+        header: &Header,
+        request: SaInitRequest,
+        message: &[u8],
+        knocked: Knocked,
+    ) {
         let (choice, forced) = match self.offer(path, &request) {
             Offer::Chosen(choice, forced) => (choice, forced),
             Offer::NoConnection => {

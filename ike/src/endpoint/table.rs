@@ -53,7 +53,15 @@ impl Table {
         }
         self.by_spi.insert(spi, id);
         self.by_host.entry(host).or_default().insert(id);
-        self.slots[slot] = Some(Box::new(Entry { sa, spi, deadline: None, host, connection: None, peer: None, knocked: None }));
+        self.slots[slot] = Some(Box::new(Entry {
+            sa,
+            spi,
+            deadline: None,
+            host,
+            connection: None,
+            peer: None,
+            knocked: None,
+        }));
         self.count += 1;
     }
 

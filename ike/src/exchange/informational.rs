@@ -111,8 +111,10 @@ pub(crate) fn on_request(
 /// The peer deletes the IKE SA.
 fn closed_by_peer(mut sa: Box<Established>, frame: &mut Frame, core: &mut Core) -> State {
     sa.answer(frame, core, ExchangeType::Informational, &Informational::default().emit());
-    // The peer has carried out its own rekey and never saw ours: what it made lives on.
-    if let Some(Exchange::RekeyIke(rekeying)) = &sa.exchange
+    // Ours is forgotten in any case. But if the peer has carried out its own rekey and never saw ours, what
+    // it made lives on.
+    if decide(sa.ours(), Theirs::DeleteIke) == Ruling::AnswerAndForgetOurs
+        && let Some(Exchange::RekeyIke(rekeying)) = &sa.exchange
         && let Some(rival) = rekeying.rival()
     {
         rekey_ike::hand_over(&mut sa, frame, core, rival);
@@ -184,7 +186,13 @@ pub(crate) fn settle_if_candidate(sa: &Established, frame: &mut Frame, core: &mu
 }
 
 /// Ends a child at both ends.
-pub(crate) fn close_child(sa: &mut Established, core: &mut Core, frame: &Frame, inbound: Spi, verdict: Verdict) {
+pub(crate) fn close_child(
+    sa: &mut Established,
+    core: &mut Core,
+    frame: &Frame,
+    inbound: Spi,
+    verdict: Verdict,
+) {
     if let Some(child) = sa.child_mut(inbound)
         && child.fate == Fate::Standing
     {

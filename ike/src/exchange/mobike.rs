@@ -253,7 +253,13 @@ impl Established {
     }
 
     /// The same, for authentic ESP of the peer's.
-    pub(crate) fn peer_is_at(&mut self, frame: &mut Frame, core: &mut Core, remote: SocketAddr, framing: Framing) {
+    pub(crate) fn peer_is_at(
+        &mut self,
+        frame: &mut Frame,
+        core: &mut Core,
+        remote: SocketAddr,
+        framing: Framing,
+    ) {
         if self.mobike.is_some() || self.nat.local_behind_nat || frame.path.remote == remote {
             return;
         }

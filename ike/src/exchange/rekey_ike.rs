@@ -17,6 +17,7 @@ use super::{Answering, Exchange, Rival};
 use crate::SaId;
 use crate::core::{Core, Effect};
 use crate::crypto::{GroupId, PrivateValue};
+use crate::event::Event;
 use crate::keys::{IkeKeys, Inputs};
 use crate::output::{Agreement, JobId, Task as Arithmetic};
 use crate::proposal::{IkeChoice, confirm_ike, ike_offer, select_ike};
@@ -30,7 +31,6 @@ use crate::wire::{
     CreateChildRequest, CreateChildResponse, ExchangeType, IkeSpi, KeyExchange, NotifyType, Proposal,
     RekeyIkeMessage,
 };
-use crate::event::Event;
 use std::time::Duration;
 
 /// After a refusal that is not for now only, the next attempt waits this long.
@@ -107,7 +107,8 @@ fn try_group(sa: &mut Established, frame: &mut Frame, core: &mut Core, group: Gr
     });
     if sa.request(frame, core, ExchangeType::CreateChildSa, &request.emit()) {
         let stage = Stage::Offered { group, private };
-        sa.exchange = Some(Exchange::RekeyIke(Box::new(RekeyingIke { spi, offered, nonce, stage, rival: None })));
+        sa.exchange =
+            Some(Exchange::RekeyIke(Box::new(RekeyingIke { spi, offered, nonce, stage, rival: None })));
     }
 }
 
@@ -249,7 +250,8 @@ pub(crate) fn on_request(
     let Some(peer_spi) = successor_spi(&choice.peer_spi) else {
         return sa.refuse(frame, core, exchange, NotifyType::NO_PROPOSAL_CHOSEN, Vec::new());
     };
-    let task = Arithmetic::Respond { provider: core.provider, group: choice.group, peer: theirs.public.clone() };
+    let task =
+        Arithmetic::Respond { provider: core.provider, group: choice.group, peer: theirs.public.clone() };
     let job = frame.submit(core, task);
     let nonce_i = request.nonce.clone();
     sa.answering = Some(Answering::RekeyIke(Box::new(AnsweringRekey { job, choice, peer_spi, nonce_i })));

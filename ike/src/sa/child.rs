@@ -153,7 +153,9 @@ impl PendingChild {
 
     /// Makes sure that a successor is asked for all that its predecessor carries.
     pub(crate) fn keep_what_is_in_use(&mut self, in_use: &SelectorPair) {
-        for (asked, used) in [(&mut self.asked.local, &in_use.local), (&mut self.asked.remote, &in_use.remote)] {
+        for (asked, used) in
+            [(&mut self.asked.local, &in_use.local), (&mut self.asked.remote, &in_use.remote)]
+        {
             for selector in used {
                 if !within(std::slice::from_ref(selector), asked) {
                     asked.push(*selector);
@@ -175,9 +177,8 @@ impl PendingChild {
 
     /// Measures the peer's answer: one of our proposals, and selectors no wider than ours.
     pub(crate) fn accept(&self, answer: &ChildAccepted) -> Result<Terms, Verdict> {
-        let choice = confirm_esp(&self.proposals, &answer.proposal).map_err(|mismatch| {
-            Verdict::new(Culprit::Misbehaviour, Cause::Proposals(Box::new(mismatch)))
-        })?;
+        let choice = confirm_esp(&self.proposals, &answer.proposal)
+            .map_err(|mismatch| Verdict::new(Culprit::Misbehaviour, Cause::Proposals(Box::new(mismatch))))?;
         let selectors = SelectorPair {
             local: answer.initiator_selectors.clone(),
             remote: answer.responder_selectors.clone(),
@@ -185,7 +186,8 @@ impl PendingChild {
         let narrower = |answer: &[TrafficSelector], asked: &[TrafficSelector]| {
             !answer.is_empty() && within(answer, asked)
         };
-        if !narrower(&selectors.local, &self.asked.local) || !narrower(&selectors.remote, &self.asked.remote) {
+        if !narrower(&selectors.local, &self.asked.local) || !narrower(&selectors.remote, &self.asked.remote)
+        {
             return Err(Verdict::new(
                 Culprit::Misbehaviour,
                 Cause::Selectors {

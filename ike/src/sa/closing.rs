@@ -22,7 +22,12 @@ pub(crate) struct Closing {
 
 impl Closing {
     /// Sends a Delete for the IKE SA and waits for its answer.
-    pub(crate) fn announce(crypt: Crypt, frame: &mut Frame, core: &mut Core, policy: Retransmission) -> State {
+    pub(crate) fn announce(
+        crypt: Crypt,
+        frame: &mut Frame,
+        core: &mut Core,
+        policy: Retransmission,
+    ) -> State {
         let message = Informational { deletes: vec![Delete::Ike], ..Informational::default() };
         Self::say(crypt, frame, core, policy, &message)
     }
@@ -60,11 +65,15 @@ impl Closing {
         State::Closing(Box::new(Self { crypt, retransmission: policy }))
     }
 
-    pub(crate) fn on_request(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, message: Verified) -> State {
+    pub(crate) fn on_request(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        message: Verified,
+    ) -> State {
         let exchange = message.header.exchange;
         let ends = exchange == ExchangeType::Informational
-            && Informational::parse(message.first, &message.payloads)
-                .is_ok_and(|request| request.deletes.contains(&Delete::Ike));
+            && message.read(Informational::parse).is_ok_and(|request| request.deletes.contains(&Delete::Ike));
         let chain = match exchange {
             // RFC 7296 §2.25.2: a Delete is answered as usual, and our own is forgotten; all else has to
             // wait for ever.

@@ -9,7 +9,8 @@ use crate::crypto::{Prf, PrfId, Provider, Random};
 use crate::keys::IkeKeys;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
-    Envelope, ExchangeType, Header, MessageId, Part, PayloadChain, Sealed, SealingSizes, WireError, split, unpad,
+    Envelope, ExchangeType, Header, MessageId, Part, PayloadChain, Sealed, SealingSizes, WireError, split,
+    unpad,
 };
 use tidegate_esp::crypto::{OpeningKey, SealingKey, Suite};
 
@@ -127,9 +128,10 @@ impl Crypt {
         envelope: Result<Envelope, WireError>,
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, CannotSeal> {
-        let Envelope { mut datagram, aad_len, iv, .. } = envelope.map_err(|_| CannotSeal)?;
+        let Envelope { mut datagram, aad_len, iv, body, .. } = envelope.map_err(|_| CannotSeal)?;
         let (aad, rest) = datagram.split_at_mut_checked(aad_len).ok_or(CannotSeal)?;
-        let (iv, body) = rest.split_at_mut_checked(iv.len()).ok_or(CannotSeal)?;
+        let (iv, rest) = rest.split_at_mut_checked(iv.len()).ok_or(CannotSeal)?;
+        let (body, icv) = rest.split_at_mut_checked(body.len()).ok_or(CannotSeal)?;
         if self.suite.is_aead() {
             // A counter never repeats under one key (RFC 5282 §3.1).
             let count = self.next_iv;
@@ -139,7 +141,7 @@ impl Crypt {
             // A predictable IV lets a chosen plaintext be tested (RFC 3602 §3).
             random.fill(iv);
         }
-        key.seal(iv, aad, body, &[]).map_err(|_| CannotSeal)?;
+        key.seal(iv, aad, body, &[], icv).map_err(|_| CannotSeal)?;
         Ok(datagram)
     }
 
@@ -149,8 +151,7 @@ impl Crypt {
             Role::Initiator => self.keys.responder(),
             Role::Responder => self.keys.initiator(),
         };
-        let key =
-            OpeningKey::new(self.provider.ciphers, self.suite, &keys).map_err(|_| Drop::Integrity)?;
+        let key = OpeningKey::new(self.provider.ciphers, self.suite, &keys).map_err(|_| Drop::Integrity)?;
         let mut bytes = sealed.sealed.to_vec();
         let (iv, body) = bytes.split_at_mut_checked(self.suite.iv_len()).ok_or(Drop::Malformed)?;
         let plain = key.open(iv, sealed.aad, body, &[]).map_err(|_| Drop::Integrity)?;

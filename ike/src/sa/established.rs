@@ -160,7 +160,8 @@ impl Luggage {
     /// There is nobody to give it to.
     pub(crate) fn discard(self, core: &mut Core) {
         for spi in self.spis() {
-            core.outputs.push_back(Output::Remove { child: spi, direction: tidegate_esp::Direction::Outbound });
+            core.outputs
+                .push_back(Output::Remove { child: spi, direction: tidegate_esp::Direction::Outbound });
             bury_inbound(spi, core);
         }
     }
@@ -411,7 +412,12 @@ impl Established {
     }
 
     /// A request of the peer's.
-    pub(crate) fn on_request(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, message: Verified) -> State {
+    pub(crate) fn on_request(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        message: Verified,
+    ) -> State {
         self.heard = core.now.time;
         self.follow_peer(frame, core, &message);
         let exchange = message.header.exchange;
@@ -420,7 +426,7 @@ impl Established {
                 if settle_if_candidate(&self, frame, core) {
                     return State::Established(self);
                 }
-                match CreateChildRequest::parse(message.first, &message.payloads) {
+                match message.read(CreateChildRequest::parse) {
                     Ok(CreateChildRequest::Child(request)) => match request.rekeys {
                         Some(_) => exchange::rekey_child::on_request(&mut self, frame, core, request),
                         None => exchange::create_child::on_request(&mut self, frame, core, request),
@@ -432,7 +438,7 @@ impl Established {
                 }
                 self.advance(frame, core)
             }
-            ExchangeType::Informational => match Informational::parse(message.first, &message.payloads) {
+            ExchangeType::Informational => match message.read(Informational::parse) {
                 Ok(request) => {
                     if request.names_children() && settle_if_candidate(&self, frame, core) {
                         return State::Established(self);
@@ -444,7 +450,11 @@ impl Established {
             _ => {
                 core.counters.drop(Drop::OutOfState);
                 self.refuse(frame, core, exchange, NotifyType::INVALID_SYNTAX, Vec::new());
-                self.fail(frame, core, Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")))
+                self.fail(
+                    frame,
+                    core,
+                    Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")),
+                )
             }
         }
     }
@@ -464,22 +474,31 @@ impl Established {
     }
 
     /// The answer to a request of ours.
-    pub(crate) fn on_response(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, message: Verified) -> State {
+    pub(crate) fn on_response(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        message: Verified,
+    ) -> State {
         self.heard = core.now.time;
         self.settle_path(frame);
         let Some(exchange) = self.exchange.take() else { return self.advance(frame, core) };
         if message.header.exchange != exchange.kind() {
-            return self.fail(frame, core, Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")));
+            return self.fail(
+                frame,
+                core,
+                Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")),
+            );
         }
         match exchange {
             Exchange::CreateChild(_) | Exchange::RekeyChild(_) | Exchange::RekeyIke(_) => {
-                match CreateChildResponse::parse(message.first, &message.payloads) {
+                match message.read(CreateChildResponse::parse) {
                     Ok(response) => exchange::on_create_response(self, frame, core, exchange, response),
                     Err(error) => self.fail(frame, core, Verdict::malformed(error)),
                 }
             }
             Exchange::DeleteChild(_) | Exchange::Liveness | Exchange::Mobike(_) => {
-                match Informational::parse(message.first, &message.payloads) {
+                match message.read(Informational::parse) {
                     Ok(response) => {
                         exchange::informational::on_response(self, frame, core, exchange, &message, &response)
                     }
@@ -670,7 +689,9 @@ impl Task {
     fn same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::CreateChild { config: a, .. }, Self::CreateChild { config: b, .. }) => Arc::ptr_eq(a, b),
-            (Self::RekeyChild(a), Self::RekeyChild(b)) | (Self::DeleteChild(a), Self::DeleteChild(b)) => a == b,
+            (Self::RekeyChild(a), Self::RekeyChild(b)) | (Self::DeleteChild(a), Self::DeleteChild(b)) => {
+                a == b
+            }
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }

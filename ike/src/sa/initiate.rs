@@ -14,7 +14,7 @@
 //! Nothing before the first protected answer is authentic, so nothing in clear ends the attempt
 //! (RFC 7296 §2.21.1): a refusal is kept for the verdict and only shortens the wait.
 
-use super::child::{Ends, Exchanged, PendingChild, encapsulation};
+use super::child::{Ends, Exchanged, PendingChild};
 use super::closing::Closing;
 use super::crypt::{Crypt, Envoy};
 use super::established::{Agreed, Established, Newborn, Task};
@@ -36,9 +36,9 @@ use crate::proposal::{confirm_ike, ike_offer};
 use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
-    AuthAccepted, AuthPayload, AuthRequest, AuthResponse, ChildOutcome, Configuration, ConfigurationAttribute,
-    ConfigurationKind, ExchangeType, Header, IdPayload, KeyExchange, MessageId, NotifyType, Proposal,
-    SaInitAccepted, SaInitRequest, SaInitResponse,
+    AuthAccepted, AuthPayload, AuthRequest, AuthResponse, ChildOutcome, Configuration,
+    ConfigurationAttribute, ConfigurationKind, ExchangeType, Header, IdPayload, KeyExchange, MessageId,
+    NotifyType, Proposal, SaInitAccepted, SaInitRequest, SaInitResponse,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -99,11 +99,22 @@ impl Attempt {
         let group = goal.connection.proposals.iter().find_map(|proposal| proposal.groups.first().copied());
         match group {
             Some(group) => Self::begin_with(goal, frame, core, group, None),
-            None => fail(&goal, frame, core, Verdict::new(Culprit::Us, Cause::Unexpected("no key exchange method"))),
+            None => fail(
+                &goal,
+                frame,
+                core,
+                Verdict::new(Culprit::Us, Cause::Unexpected("no key exchange method")),
+            ),
         }
     }
 
-    fn begin_with(goal: Goal, frame: &mut Frame, core: &mut Core, group: GroupId, cookie: Option<Vec<u8>>) -> State {
+    fn begin_with(
+        goal: Goal,
+        frame: &mut Frame,
+        core: &mut Core,
+        group: GroupId,
+        cookie: Option<Vec<u8>>,
+    ) -> State {
         let private = match core.generate(group) {
             Ok(private) => private,
             Err(error) => return fail(&goal, frame, core, error.into()),
@@ -160,7 +171,8 @@ impl Attempt {
             }
             SaInitResponse::InvalidKe(wanted) => {
                 let group = GroupId::from_transform(wanted).filter(|group| {
-                    *group != init.group && self.goal.connection.proposals.iter().any(|p| p.groups.contains(group))
+                    *group != init.group
+                        && self.goal.connection.proposals.iter().any(|p| p.groups.contains(group))
                 });
                 match group {
                     Some(group) if self.goal.may_restart() => {
@@ -199,7 +211,7 @@ impl Attempt {
             let verdict = Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type"));
             return give_up_child(goal, frame, core, child, verdict);
         }
-        match AuthResponse::parse(message.first, &message.payloads) {
+        match message.read(AuthResponse::parse) {
             Ok(AuthResponse::Accepted(answer)) => verify(goal, frame, core, keyed, child, answer),
             Ok(AuthResponse::Failed(notify)) => {
                 give_up_child(goal, frame, core, child, Verdict::refused(notify.kind))
@@ -212,20 +224,29 @@ impl Attempt {
     pub(crate) fn on_job(self: Box<Self>, frame: &mut Frame, core: &mut Core, done: JobDone) -> State {
         let Self { goal, stage } = *self;
         match (stage, done.result) {
-            (Stage::Agreeing { job, opening }, TaskResult::Agreed(result)) if job == done.id => match result {
-                Ok(agreement) => sign(goal, frame, core, opening, &agreement.shared),
-                // Perhaps the value was a forger's; the real one may still come, but our own is spent.
-                Err(error) => {
-                    let mut goal = goal;
-                    goal.doubt(frame, core, error.into());
-                    if goal.may_restart() { Self::begin(goal, frame, core) } else { fail(&goal, frame, core, error.into()) }
+            (Stage::Agreeing { job, opening }, TaskResult::Agreed(result)) if job == done.id => {
+                match result {
+                    Ok(agreement) => sign(goal, frame, core, opening, &agreement.shared),
+                    // Perhaps the value was a forger's; the real one may still come, but our own is spent.
+                    Err(error) => {
+                        let mut goal = goal;
+                        goal.doubt(frame, core, error.into());
+                        if goal.may_restart() {
+                            Self::begin(goal, frame, core)
+                        } else {
+                            fail(&goal, frame, core, error.into())
+                        }
+                    }
                 }
-            },
-            (Stage::Signing { job, keyed, id }, TaskResult::Signed(result)) if job == done.id => match result {
+            }
+            (Stage::Signing { job, keyed, id }, TaskResult::Signed(result)) if job == done.id => match result
+            {
                 Ok(auth) => send_auth(goal, frame, core, keyed, id, auth),
                 Err(failure) => fail(&goal, frame, core, failure.into()),
             },
-            (Stage::Verifying { job, keyed, child, answer }, TaskResult::Verified(result)) if job == done.id => {
+            (Stage::Verifying { job, keyed, child, answer }, TaskResult::Verified(result))
+                if job == done.id =>
+            {
                 match result {
                     Ok(peer) => establish(goal, frame, core, keyed, child, *answer, &peer),
                     Err(failure) => {
@@ -256,7 +277,12 @@ impl Attempt {
     }
 
     /// Ends the attempt, for this reason or for what it has seen.
-    pub(crate) fn cancel(self: Box<Self>, frame: &mut Frame, core: &mut Core, verdict: Option<Verdict>) -> State {
+    pub(crate) fn cancel(
+        self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        verdict: Option<Verdict>,
+    ) -> State {
         let Self { goal, stage } = *self;
         let child = match stage {
             Stage::AuthSent { child, .. } | Stage::Verifying { child, .. } => child,
@@ -592,7 +618,9 @@ fn establish(
     if let Some(child) = child {
         first_child(&mut sa, frame, core, child, answer.child, &opening);
     }
-    for config in goal.children.into_iter().filter(|config| first.as_ref().is_none_or(|f| !Arc::ptr_eq(f, config))) {
+    for config in
+        goal.children.into_iter().filter(|config| first.as_ref().is_none_or(|f| !Arc::ptr_eq(f, config)))
+    {
         sa.want(Task::CreateChild { config, packet: None });
     }
     if connection.verify_pfs
@@ -614,8 +642,9 @@ fn first_child(
     opening: &Opening,
 ) {
     let config = Arc::clone(&child.config);
+    let id = frame.id;
     let refused = |core: &mut Core, verdict| {
-        core.event(Event::ChildFailed { sa: frame.id, name: Some(Arc::clone(&config.name)), verdict });
+        core.event(Event::ChildFailed { sa: id, name: Some(Arc::clone(&config.name)), verdict });
     };
     let answer = match outcome {
         ChildOutcome::Accepted(answer) => answer,

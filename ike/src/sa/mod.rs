@@ -22,11 +22,11 @@ pub(crate) mod window;
 use crate::SaId;
 use crate::core::Core;
 use crate::counters::Drop;
+use crate::nat::{self, NatView, SourceClaim};
 use crate::output::{Framing, JobDone, JobId, Path, Task};
 use crate::time::Time;
 use crate::verdict::Verdict;
-use crate::nat::{self, NatView, SourceClaim};
-use crate::wire::{ExchangeType, Header, IkeSpi, NatDetection, Progress, Sealed};
+use crate::wire::{ExchangeType, Header, IkeSpi, MessageError, NatDetection, Progress, Sealed};
 use closing::Closing;
 use crypt::{Crypt, Opened};
 use established::Established;
@@ -89,8 +89,22 @@ pub(crate) enum State {
 pub(crate) struct Verified {
     pub(crate) header: Header,
     pub(crate) path: Path,
-    pub(crate) first: u8,
-    pub(crate) payloads: Vec<u8>,
+    first: u8,
+    payloads: Vec<u8>,
+    unsupported_critical: Option<u8>,
+}
+
+impl Verified {
+    /// Reads the payloads as the message that this exchange has.
+    pub(crate) fn read<T>(
+        &self,
+        parse: impl FnOnce(u8, &[u8]) -> Result<T, MessageError>,
+    ) -> Result<T, MessageError> {
+        match self.unsupported_critical {
+            Some(kind) => Err(MessageError::UnsupportedCritical(kind)),
+            None => parse(self.first, &self.payloads),
+        }
+    }
 }
 
 impl Role {
@@ -164,11 +178,7 @@ impl Frame {
     }
 
     /// A retransmission deadline has passed; true once the peer has not answered in time.
-    pub(crate) fn retransmit(
-        &mut self,
-        core: &mut Core,
-        policy: &crate::connection::Retransmission,
-    ) -> bool {
+    pub(crate) fn retransmit(&mut self, core: &mut Core, policy: &crate::connection::Retransmission) -> bool {
         match self.window.due(core.now.time, policy) {
             Due::Again(datagrams, wait) => {
                 core.transmit(self.path, datagrams);
@@ -245,22 +255,30 @@ impl IkeSa {
             }
             return;
         }
-        let Some((first, payloads)) = self.assemble(core, &header, opened) else { return };
-        let message = Verified { header, path, first, payloads };
+        let Some(message) = self.assemble(core, path, header, opened) else { return };
         self.take(core, place, message);
         self.frame.refresh_reassembly();
     }
 
     /// Puts fragments together; gives the whole message once it is there.
-    fn assemble(&mut self, core: &mut Core, header: &Header, opened: Opened) -> Option<(u8, Vec<u8>)> {
+    fn assemble(&mut self, core: &mut Core, path: Path, header: Header, opened: Opened) -> Option<Verified> {
         match opened {
-            Opened::Whole { first, payloads, .. } => Some((first, payloads)),
+            Opened::Whole { first, payloads, unsupported_critical } => {
+                Some(Verified { header, path, first, payloads, unsupported_critical })
+            }
             Opened::Fragment { number, total, first, payloads } => {
                 let now = core.now.time;
-                let whole = self.frame.window.reassembly(header, now).add(number, total, first, &payloads);
+                let progress =
+                    self.frame.window.reassembly(&header, now).add(number, total, first, &payloads);
                 self.frame.refresh_reassembly();
-                match whole {
-                    Ok(Progress::Complete(chain)) => Some((chain.first, chain.bytes)),
+                match progress {
+                    Ok(Progress::Complete(chain)) => Some(Verified {
+                        header,
+                        path,
+                        first: chain.first,
+                        payloads: chain.bytes,
+                        unsupported_critical: None,
+                    }),
                     Ok(_) => None,
                     Err(_) => {
                         core.counters.drop(Drop::Fragment);
@@ -283,7 +301,9 @@ impl IkeSa {
         let state = std::mem::replace(&mut self.state, State::Closed);
         let frame = &mut self.frame;
         self.state = match (state, place) {
-            (State::Initiating(attempt), Place::Response) => attempt.on_protected_response(frame, core, message),
+            (State::Initiating(attempt), Place::Response) => {
+                attempt.on_protected_response(frame, core, message)
+            }
             (State::Responding(half), Place::Request) => half.on_protected_request(frame, core, message),
             (State::Established(sa), Place::Request) => sa.on_request(frame, core, message),
             (State::Established(sa), Place::Response) => sa.on_response(frame, core, message),
@@ -297,14 +317,23 @@ impl IkeSa {
     }
 
     /// An IKE_SA_INIT response for an attempt of ours.
-    pub(crate) fn receive_init_response(&mut self, core: &mut Core, path: Path, header: Header, body: &[u8], whole: &[u8]) {
+    pub(crate) fn receive_init_response(
+        &mut self,
+        core: &mut Core,
+        path: Path,
+        header: Header,
+        body: &[u8],
+        whole: &[u8],
+    ) {
         if self.frame.window.place(&header) != Place::Response || header.exchange != ExchangeType::IkeSaInit {
             core.counters.drop(Drop::OutOfWindow);
             return;
         }
         let state = std::mem::replace(&mut self.state, State::Closed);
         self.state = match state {
-            State::Initiating(attempt) => attempt.on_init_response(&mut self.frame, core, path, &header, body, whole),
+            State::Initiating(attempt) => {
+                attempt.on_init_response(&mut self.frame, core, path, &header, body, whole)
+            }
             state => {
                 core.counters.drop(Drop::OutOfState);
                 state

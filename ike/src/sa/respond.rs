@@ -51,10 +51,26 @@ pub(crate) struct HalfOpen {
 }
 
 enum Stage {
-    Agreeing { job: JobId, opening: Opening },
-    AwaitingAuth { keyed: Keyed },
-    Verifying { job: JobId, keyed: Keyed, connection: Arc<Connection>, request: Box<AuthRequest> },
-    Signing { job: JobId, keyed: Keyed, connection: Arc<Connection>, request: Box<AuthRequest>, peer: Authenticated },
+    Agreeing {
+        job: JobId,
+        opening: Opening,
+    },
+    AwaitingAuth {
+        keyed: Keyed,
+    },
+    Verifying {
+        job: JobId,
+        keyed: Keyed,
+        connection: Arc<Connection>,
+        request: Box<AuthRequest>,
+    },
+    Signing {
+        job: JobId,
+        keyed: Keyed,
+        connection: Arc<Connection>,
+        request: Box<AuthRequest>,
+        peer: Authenticated,
+    },
 }
 
 impl HalfOpen {
@@ -90,7 +106,11 @@ impl HalfOpen {
             childless: false,
         };
         frame.timers.set(Timer::GiveUp, core.now.time + core.config.half_open_timeout);
-        State::Responding(Box::new(Self { stage: Stage::Agreeing { job, opening }, answer: Vec::new(), forced }))
+        State::Responding(Box::new(Self {
+            stage: Stage::Agreeing { job, opening },
+            answer: Vec::new(),
+            forced,
+        }))
     }
 
     pub(crate) fn crypt(&self) -> Option<&Crypt> {
@@ -128,7 +148,7 @@ impl HalfOpen {
         }
         // A peer that goes to port 4500 does so here (RFC 7296 §2.23).
         frame.path = message.path;
-        match AuthRequest::parse(message.first, &message.payloads) {
+        match message.read(AuthRequest::parse) {
             Ok(request) => verify(frame, core, keyed, Box::new(request)),
             Err(error) => refuse_malformed(frame, core, keyed, error),
         }
@@ -138,14 +158,16 @@ impl HalfOpen {
     pub(crate) fn on_job(self: Box<Self>, frame: &mut Frame, core: &mut Core, done: JobDone) -> State {
         let Self { stage, answer, forced } = *self;
         match (stage, done.result) {
-            (Stage::Agreeing { job, opening }, TaskResult::Agreed(result)) if job == done.id => match result {
-                Ok(agreement) => answer_init(frame, core, opening, agreement, forced),
-                Err(_) => {
-                    // The value makes no secret; its sender is unknown, so it is told nothing.
-                    core.counters.drop(Drop::Malformed);
-                    State::Closed
+            (Stage::Agreeing { job, opening }, TaskResult::Agreed(result)) if job == done.id => {
+                match result {
+                    Ok(agreement) => answer_init(frame, core, opening, agreement, forced),
+                    Err(_) => {
+                        // The value makes no secret; its sender is unknown, so it is told nothing.
+                        core.counters.drop(Drop::Malformed);
+                        State::Closed
+                    }
                 }
-            },
+            }
             (Stage::Verifying { job, keyed, connection, request }, TaskResult::Verified(result))
                 if job == done.id =>
             {
@@ -190,7 +212,9 @@ fn answer_init(
         key_exchange: KeyExchange { group: opening.choice.group.transform_id(), public: agreement.public },
         nonce: opening.nonce_r.clone(),
         nat: frame.spis.nat_hashes(&frame.path, claim),
-        certificate_requests: core.registry.certificate_requests(frame.path.local.ip(), frame.path.remote.ip()),
+        certificate_requests: core
+            .registry
+            .certificate_requests(frame.path.local.ip(), frame.path.remote.ip()),
         fragmentation: opening.fragmentation,
         childless: true,
         signature_hashes: if opening.signature_hashes.is_empty() {

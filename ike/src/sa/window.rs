@@ -15,7 +15,7 @@ pub(crate) type Datagrams = Vec<Vec<u8>>;
 pub(crate) const REASSEMBLY_TIME: Duration = Duration::from_secs(15);
 
 /// The window of one IKE SA.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Window {
     next_request: u32,
     outstanding: Option<Box<Outstanding>>,
@@ -34,7 +34,6 @@ struct Outstanding {
     give_up: Time,
 }
 
-#[derive(Debug)]
 struct Collecting {
     id: MessageId,
     since: Time,
@@ -183,8 +182,7 @@ impl Window {
     /// Where the fragments of a message are collected. Fragments of another message give way: the window
     /// has room for one each way.
     pub(crate) fn reassembly(&mut self, header: &Header, now: Time) -> &mut Reassembly {
-        let slot =
-            if header.response { &mut self.collecting_response } else { &mut self.collecting_request };
+        let slot = if header.response { &mut self.collecting_response } else { &mut self.collecting_request };
         if slot.as_ref().is_some_and(|collecting| collecting.id != header.message_id) {
             *slot = None;
         }
