@@ -198,3 +198,35 @@ fn an_empty_informational_message_has_no_payloads() {
     assert_eq!((chain.first, chain.bytes.len()), (0, 0));
     assert_eq!(Informational::parse(0, &[]), Ok(Informational::default()));
 }
+
+/// Seeds that cannot be read any more would leave the fuzzer at the front door.
+#[test]
+fn the_seeds_of_the_fuzzer_are_messages() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/message");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let datagram = std::fs::read(&path).unwrap();
+        let (header, body) = Header::parse(&datagram).unwrap();
+        let read = match Sealed::parse(&header, &datagram) {
+            Ok(Sealed { part: Part::Fragment { .. }, .. }) => true,
+            Ok(sealed) => is_message(&header, sealed.first, unpad(sealed.sealed).unwrap()),
+            Err(_) => is_message(&header, header.next_payload, body),
+        };
+        assert!(read, "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 10);
+}
+
+fn is_message(header: &Header, first: u8, body: &[u8]) -> bool {
+    match (header.exchange, header.response) {
+        (ExchangeType::IkeSaInit, false) => SaInitRequest::parse(first, body).is_ok(),
+        (ExchangeType::IkeSaInit, true) => SaInitResponse::parse(first, body).is_ok(),
+        (ExchangeType::IkeAuth, false) => AuthRequest::parse(first, body).is_ok(),
+        (ExchangeType::IkeAuth, true) => AuthResponse::parse(first, body).is_ok(),
+        (ExchangeType::CreateChildSa, false) => CreateChildRequest::parse(first, body).is_ok(),
+        (ExchangeType::CreateChildSa, true) => CreateChildResponse::parse(first, body).is_ok(),
+        _ => Informational::parse(first, body).is_ok(),
+    }
+}
