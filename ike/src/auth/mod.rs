@@ -30,8 +30,8 @@ pub use sign::SignTask;
 pub use verify::{Authenticated, VerifyTask};
 
 use crate::crypto::{Secret, SigningKey};
-use crate::identity::DistinguishedName;
-use crate::wire::CertificatePayload;
+use crate::identity::{DistinguishedName, Identity};
+use crate::wire::{CertificatePayload, IdPayload};
 use std::fmt;
 use std::sync::Arc;
 
@@ -145,6 +145,19 @@ impl LocalAuth {
                 let data = key.public_key().to_vec();
                 vec![CertificatePayload { encoding: encoding::RAW_PUBLIC_KEY, data }]
             }
+        }
+    }
+
+    /// The ID payload for an identity of ours. A name that is our certificate's subject goes out as the
+    /// certificate encodes it, so that a peer may compare the bytes (RFC 4945 §3.1.5).
+    pub fn id_payload(&self, identity: &Identity) -> IdPayload {
+        let subject = match self {
+            Self::Certificate { chain, .. } => chain.first().and_then(|der| certificate::subject(der)),
+            _ => None,
+        };
+        match (subject, identity) {
+            (Some(subject), Identity::Dn(name)) if subject == *name => Identity::Dn(subject).to_payload(),
+            _ => identity.to_payload(),
         }
     }
 }

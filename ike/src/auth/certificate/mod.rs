@@ -139,6 +139,11 @@ fn alternative_identity(name: &GeneralName) -> Option<Identity> {
     }
 }
 
+/// The subject of a certificate in DER, as it is encoded.
+pub(super) fn subject(der: &[u8]) -> Option<DistinguishedName> {
+    Certificate::from_der(der).ok().map(|certificate| certificate.subject)
+}
+
 impl Signed {
     /// `der` is a sequence of a body, an algorithm and a signature. The body is taken as it came: encoding
     /// it again might hide what was signed.

@@ -1,0 +1,75 @@
+//! Name constraints (RFC 5280 §4.2.1.10).
+
+use crate::support::{refused, store, verify, verify_in};
+use tidegate_ike::auth::{CertificateCheck, NameForm};
+
+fn excluded(chain: &[&str]) -> (NameForm, String) {
+    match refused(verify(chain)).0 {
+        CertificateCheck::NameExcluded { form, name } => (form, name),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn not_permitted(chain: &[&str]) -> (NameForm, String) {
+    match refused(verify(chain)).0 {
+        CertificateCheck::NameNotPermitted { form, name } => (form, name),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn names_within_the_permitted_subtrees_pass() {
+    assert!(verify(&["nc-good", "int-permitted"]).is_ok());
+}
+
+#[test]
+fn names_beyond_the_permitted_subtrees_are_refused_in_every_form() {
+    let cases = [
+        ("nc-dns", NameForm::Dns, "moon.example.com"),
+        ("nc-dns-suffix", NameForm::Dns, "badexample.org"),
+        ("nc-email", NameForm::Email, "a@example.com"),
+        ("nc-email-subject", NameForm::Email, "a@example.com"),
+        ("nc-ip", NameForm::Address, "192.0.3.1"),
+        ("nc-ip6", NameForm::Address, "2001:db8::1"),
+        ("nc-dir", NameForm::Directory, "C=CH, O=Elsewhere, CN=x"),
+        ("nc-dir-alt", NameForm::Directory, "O=Elsewhere"),
+    ];
+    for (name, form, text) in cases {
+        assert_eq!(not_permitted(&[name, "int-permitted"]), (form, text.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn names_outside_the_excluded_subtrees_pass() {
+    assert!(verify(&["nx-good", "int-excluded"]).is_ok());
+}
+
+#[test]
+fn names_in_the_excluded_subtrees_are_refused_in_every_form() {
+    let cases = [
+        ("nx-dns", NameForm::Dns, "very.BAD.example.org"),
+        ("nx-email", NameForm::Email, "a@very.bad.example.org"),
+        ("nx-mailbox", NameForm::Email, "mallory@example.org"),
+        ("nx-ip", NameForm::Address, "192.0.2.200"),
+        ("nx-dir", NameForm::Directory, "C=CH, O=Tidegate, OU=bad, CN=x"),
+    ];
+    for (name, form, text) in cases {
+        assert_eq!(excluded(&[name, "int-excluded"]), (form, text.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn a_constraint_that_is_not_understood_refuses_the_names_it_is_about() {
+    assert!(verify(&["nu-none", "int-uri"]).is_ok());
+    assert_eq!(
+        refused(verify(&["nu-uri", "int-uri"])).0,
+        CertificateCheck::ConstraintNotUnderstood { form: NameForm::Uri }
+    );
+}
+
+#[test]
+fn an_anchor_constrains_too() {
+    let store = store(&["int-permitted"]);
+    assert!(verify_in(&store, &["nc-good"]).is_ok());
+    assert!(verify_in(&store, &["nc-dns"]).is_err());
+}
