@@ -92,6 +92,30 @@ fn an_issuer_of_the_right_name_and_the_wrong_key_is_refused() {
 }
 
 #[test]
+fn an_issuer_of_the_right_name_and_another_key_identifier_is_no_candidate() {
+    assert_eq!(refused(verify(&["by-impostor-keyed"])).0, CertificateCheck::NoTrustedIssuer);
+}
+
+/// RFC 5280 §4.1.1.2, §4.1.2.1
+#[test]
+fn a_certificate_at_odds_with_itself_is_refused() {
+    let store = store(&["root"]);
+    let ecdsa_sha256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let mut two_algorithms = certificate("moon");
+    let last = two_algorithms.windows(8).rposition(|window| window == ecdsa_sha256).expect("outside");
+    two_algorithms[last + 7] = 3;
+    assert_eq!(
+        refused(store.verify(&RING, &[&two_algorithms], &[], NOW)).0,
+        CertificateCheck::AlgorithmsDiffer
+    );
+
+    let mut version_2 = certificate("moon");
+    let version = version_2.windows(5).position(|window| window == [0xa0, 3, 2, 1, 2]).expect("a version");
+    version_2[version + 4] = 1;
+    assert_eq!(refused(store.verify(&RING, &[&version_2], &[], NOW)).0, CertificateCheck::Malformed);
+}
+
+#[test]
 fn validity_is_judged_at_every_place_of_the_path() {
     let expired = || CertificateCheck::Expired { not_after: EXPIRED, now: NOW };
     assert_eq!(refused(verify(&["expired"])), (expired(), tidegate("expired")));
@@ -153,6 +177,22 @@ fn the_path_length_is_kept() {
     assert_eq!(
         refused(verify(&["under-below", "int-below", "int-length0"])),
         (CertificateCheck::PathLength { allowed: 0, actual: 1 }, tidegate("Length 0"))
+    );
+}
+
+/// RFC 5280 §4.2.1.9: a CA that gives itself a new key is not another one below it.
+#[test]
+fn a_self_issued_ca_does_not_count_in_the_path_length() {
+    assert!(verify(&["under-length0-next", "int-length0-next", "int-length0"]).is_ok());
+}
+
+/// Adversary, amplification and exhaustion
+#[test]
+fn a_path_has_at_most_eight_certificates() {
+    assert!(verify(&["under-long6", "long6", "long5", "long4", "long3", "long2", "long1"]).is_ok());
+    assert_eq!(
+        refused(verify(&["under-long7", "long7", "long6", "long5", "long4", "long3", "long2", "long1"])),
+        (CertificateCheck::PathTooLong { limit: 8 }, tidegate("Long 1"))
     );
 }
 
@@ -351,6 +391,8 @@ fn a_request_names_the_anchors_by_the_hash_of_their_keys() {
 fn the_earliest_end_of_the_path_bounds_the_authentication() {
     let end_entity = verify(&["moon"]).expect("good");
     assert_eq!(end_entity.valid_until(), WallTime(4_102_444_799));
+    let brief = verify(&["under-brief", "int-brief"]).expect("good");
+    assert_eq!(brief.valid_until(), WallTime(1_893_456_000));
     assert_eq!(end_entity.subject().to_string(), tidegate("moon.example.net"));
     assert!(!end_entity.serial().is_empty());
 }

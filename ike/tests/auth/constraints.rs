@@ -30,7 +30,7 @@ fn names_beyond_the_permitted_subtrees_are_refused_in_every_form() {
         ("nc-email", NameForm::Email, "a@example.com"),
         ("nc-email-subject", NameForm::Email, "a@example.com"),
         ("nc-ip", NameForm::Address, "192.0.3.1"),
-        ("nc-ip6", NameForm::Address, "2001:db8::1"),
+        ("nc-ip6", NameForm::Address, "c000:2ff::1"),
         ("nc-dir", NameForm::Directory, "C=CH, O=Elsewhere, CN=x"),
         ("nc-dir-alt", NameForm::Directory, "O=Elsewhere"),
     ];
@@ -48,6 +48,7 @@ fn names_outside_the_excluded_subtrees_pass() {
 fn names_in_the_excluded_subtrees_are_refused_in_every_form() {
     let cases = [
         ("nx-dns", NameForm::Dns, "very.BAD.example.org"),
+        ("nx-dot", NameForm::Dns, "bad.example.org."),
         ("nx-email", NameForm::Email, "a@very.bad.example.org"),
         ("nx-mailbox", NameForm::Email, "mallory@example.org"),
         ("nx-ip", NameForm::Address, "192.0.2.200"),
@@ -72,4 +73,39 @@ fn an_anchor_constrains_too() {
     let store = store(&["int-permitted"]);
     assert!(verify_in(&store, &["nc-good"]).is_ok());
     assert!(verify_in(&store, &["nc-dns"]).is_err());
+}
+
+/// RFC 5280 §6.1.3: a CA's new key goes free, an end entity of the CA's name does not.
+#[test]
+fn self_issued_cas_go_free_and_self_issued_end_entities_do_not() {
+    assert!(verify(&["nc-next", "int-permitted-next", "int-permitted"]).is_ok());
+    assert_eq!(
+        not_permitted(&["nc-self", "int-permitted"]),
+        (NameForm::Dns, "elsewhere.example.com".to_owned())
+    );
+}
+
+#[test]
+fn a_leading_dot_leaves_the_domain_itself_out() {
+    assert!(verify(&["nd-good", "int-dotted"]).is_ok());
+    assert_eq!(not_permitted(&["nd-itself", "int-dotted"]), (NameForm::Dns, "example.org".to_owned()));
+}
+
+#[test]
+fn a_minimum_or_a_mask_that_is_none_is_not_understood() {
+    for (name, issuer, form) in
+        [("under-minimum", "int-minimum", NameForm::Dns), ("under-mask", "int-mask", NameForm::Address)]
+    {
+        assert_eq!(
+            refused(verify(&[name, issuer])).0,
+            CertificateCheck::ConstraintNotUnderstood { form },
+            "{name}"
+        );
+    }
+}
+
+/// Adversary, amplification and exhaustion: names times constraints.
+#[test]
+fn many_names_against_many_constraints_are_given_up() {
+    assert_eq!(refused(verify(&["under-many", "int-many"])).0, CertificateCheck::TooManyNames);
 }

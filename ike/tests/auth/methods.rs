@@ -242,11 +242,16 @@ fn algorithm_parameters_beyond_the_known_ones_are_refused() {
     }
     // A short salt, another trailer, another hash in the mask.
     let good = hex(PSS_SHA256);
-    for (at, value) in [(66, 0x14), (71, 2), (60, 2)] {
+    for (at, value) in [(66, 0x14), (71, 2), (59, 2)] {
         let mut bad = good.clone();
         bad[at] = value;
         assert_eq!(Algorithm::from_der(&bad), Err(AlgorithmError::Parameters), "{at}");
     }
+    // Another mask generation function.
+    let mut bad = good;
+    bad[46] = 9;
+    let unsupported = AlgorithmError::Unsupported("1.2.840.113549.1.1.9".into());
+    assert_eq!(Algorithm::from_der(&bad), Err(unsupported));
 }
 
 /// RFC 7427 §4

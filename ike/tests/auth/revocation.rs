@@ -5,6 +5,7 @@ use tidegate_ike::WallTime;
 use tidegate_ike::auth::{
     Blame, CertificateCheck, CertificateVerdict, EndEntity, Revocation, RevocationListError, TrustStore,
 };
+use tidegate_ike::crypto::{Provider, RING, SignatureError, VerifyInput};
 
 fn with(mode: Revocation, lists: &[&str]) -> TrustStore {
     let mut store = store_with(&["root"], mode);
@@ -91,6 +92,61 @@ fn a_forged_list_counts_for_nothing() {
     assert!(relaxed(&["crl-impostor"], &["moon"]).is_ok());
     assert_eq!(refused(strict(&["crl-impostor"], &["moon"])).0, CertificateCheck::RevocationListSignature);
     assert!(strict(&["crl-impostor", "crl-root"], &["moon"]).is_ok());
+}
+
+/// Adversary, revocation: that a list was found good with one key says nothing of another of the same name.
+#[test]
+fn a_list_that_one_key_signed_does_not_speak_for_its_namesake() {
+    let mut store = store_with(&["impostor", "root"], Revocation::Relaxed);
+    store.add_revocation_list(&revocation_list("crl-impostor")).expect("a list");
+    assert!(verify_in(&store, &["by-impostor"]).is_ok());
+    assert!(verify_in(&store, &["moon"]).is_ok());
+}
+
+#[test]
+fn a_list_with_another_key_identifier_is_not_looked_at() {
+    assert_eq!(refused(strict(&["crl-impostor-keyed"], &["moon"])).0, CertificateCheck::NoRevocationList);
+}
+
+/// RFC 5280 §5.1.1.2
+#[test]
+fn a_list_with_two_algorithms_is_malformed() {
+    let mut list = revocation_list("crl-root");
+    let ecdsa_sha256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let last = list.windows(8).rposition(|window| window == ecdsa_sha256).expect("outside");
+    list[last + 7] = 3;
+    assert_eq!(
+        TrustStore::new(BUILD, Revocation::Strict).add_revocation_list(&list),
+        Err(RevocationListError::Malformed)
+    );
+}
+
+fn credulous(_: VerifyInput<'_>) -> Result<(), SignatureError> {
+    Ok(())
+}
+
+#[test]
+fn the_entries_of_a_list_come_in_any_order() {
+    let provider = Provider { verify: credulous, name: "credulous", ..RING };
+    let serial = |name: &str| {
+        let end_entity = verify_in(&with(Revocation::Off, &[]), &[name]).expect(name);
+        [&[2, end_entity.serial().len() as u8], end_entity.serial()].concat()
+    };
+    let mut list = revocation_list("crl-root");
+    let place = |list: &[u8], entry: &[u8]| {
+        list.windows(entry.len()).position(|window| window == entry).expect("an entry")
+    };
+    let (low, high) = (serial("revoked"), serial("pointed"));
+    let (first, third) = (place(&list, &low), place(&list, &high));
+    list[first..][..high.len()].copy_from_slice(&high);
+    list[third..][..low.len()].copy_from_slice(&low);
+    let mut store = with(Revocation::Relaxed, &[]);
+    store.add_revocation_list(&list).expect("a list");
+
+    for name in ["revoked", "pointed"] {
+        let verdict = store.verify(&provider, &[&certificate(name)], &[], NOW).expect_err(name);
+        assert_eq!(verdict.check, CertificateCheck::Revoked);
+    }
 }
 
 /// Adversary, revocation: not one bit of a list may change.

@@ -190,7 +190,19 @@ issue int2 other int1 "$org/CN=Intermediate 2" "$ca"
 issue deep moon int2 "$org/CN=deep" "$leaf"
 issue under-int1 moon int1 "$org/CN=under-int1" "$leaf"
 
+previous=root
+for number in 1 2 3 4 5 6 7; do
+    issue "long$number" ca "$previous" "$org/CN=Long $number" "$ca"
+    previous=long$number
+done
+issue under-long6 moon long6 "$org/CN=under-long6" "$leaf"
+issue under-long7 moon long7 "$org/CN=under-long7" "$leaf"
+
 # Validity.
+to=20300101000000Z
+issue int-brief ca root "$org/CN=Brief Intermediate" "$ca"
+to=20991231235959Z
+issue under-brief moon int-brief "$org/CN=under-brief" "$leaf"
 from=20200101000000Z to=20210101000000Z
 issue expired moon root "$org/CN=expired" "$leaf"
 issue int-expired ca root "$org/CN=Expired Intermediate" "$ca"
@@ -213,6 +225,8 @@ issue under-no-constraints moon int-no-constraints "$org/CN=under-no-constraints
 issue int-length0 ca root "$org/CN=Length 0" "$plain
 basicConstraints=critical,CA:TRUE,pathlen:0"
 issue under-length0 moon int-length0 "$org/CN=under-length0" "$leaf"
+issue int-length0-next other int-length0 "$org/CN=Length 0" "$ca"
+issue under-length0-next moon int-length0-next "$org/CN=under-length0-next" "$leaf"
 issue int-below other int-length0 "$org/CN=Below Length 0" "$ca"
 issue under-below moon int-below "$org/CN=under-below" "$leaf"
 
@@ -255,6 +269,7 @@ issue under-weak moon weak-ca "$org/CN=under-weak" "$leaf"
 issue stranger moon other "$org/CN=stranger" "$leaf"
 issue by-impostor moon impostor "$org/CN=by-impostor" 'keyUsage=critical,digitalSignature
 authorityKeyIdentifier=none'
+issue by-impostor-keyed moon impostor "$org/CN=by-impostor" "$leaf"
 issue self-signed moon self "$org/CN=self-signed" "$leaf"
 
 # Name constraints.
@@ -292,7 +307,8 @@ under nc-dns-suffix int-permitted "$org/CN=x" DNS:badexample.org
 under nc-email int-permitted "$org/CN=x" email:a@example.com
 issue nc-email-subject moon int-permitted "$org/CN=x/emailAddress=a@example.com" "$leaf"
 under nc-ip int-permitted "$org/CN=x" IP:192.0.3.1
-under nc-ip6 int-permitted "$org/CN=x" IP:2001:db8::1
+# Its first bytes are those of the IPv4 range.
+under nc-ip6 int-permitted "$org/CN=x" IP:c000:2ff::1
 issue nc-dir moon int-permitted "/C=CH/O=Elsewhere/CN=x" "$leaf"
 under nc-dir-alt int-permitted "$org/CN=x" "dirName:dir
 [dir]
@@ -303,6 +319,31 @@ under nx-email int-excluded "$org/CN=x" email:a@very.bad.example.org
 under nx-mailbox int-excluded "$org/CN=x" email:mallory@example.org
 under nx-ip int-excluded "$org/CN=x" IP:192.0.2.200
 issue nx-dir moon int-excluded "$org/OU=bad/CN=x" "$leaf"
+under nx-dot int-excluded "$org/CN=x" DNS:bad.example.org.
+# Self-issued: a new key of the CA goes free, an end entity of the same name does not.
+issue int-permitted-next other int-permitted "$org/CN=Permitted" "$ca
+subjectAltName=DNS:elsewhere.example.com"
+issue nc-next moon int-permitted-next "$org/CN=x" "$leaf"
+under nc-self int-permitted "$org/CN=Permitted" DNS:elsewhere.example.com
+issue int-dotted ca root "$org/CN=Dotted" "$ca
+nameConstraints=critical,permitted;DNS:.example.org"
+under nd-good int-dotted "$org/CN=x" DNS:a.example.org
+under nd-itself int-dotted "$org/CN=x" DNS:example.org
+# A minimum, which nobody uses, and a mask that is none.
+issue int-minimum ca root "$org/CN=Minimum" "$ca
+nameConstraints=critical,DER:3014a0123010820b6578616d706c652e6f7267800101"
+under under-minimum int-minimum "$org/CN=x" DNS:example.org
+issue int-mask ca root "$org/CN=Mask" "$ca
+nameConstraints=critical,DER:300ea00c300a8708c0000200ff00ff00"
+under under-mask int-mask "$org/CN=x" IP:192.0.2.1
+issue int-many ca root "$org/CN=Many" "$ca
+nameConstraints=critical,@subtrees
+[subtrees]
+$(seq 200 | sed 's/.*/excluded;DNS.&=&.example.org/')"
+issue under-many moon int-many "$org/CN=x" "$leaf
+subjectAltName=@names
+[names]
+$(seq 300 | sed 's/.*/DNS.&=a&.example.com/')"
 under nu-uri int-uri "$org/CN=x" URI:http://moon.example.org/
 issue nu-none moon int-uri "$org/CN=x" "$leaf"
 
@@ -326,12 +367,13 @@ crlDistributionPoints=URI:http://crl.example.org/a.crl"
 fresh="20240601000000Z 20991231235959Z"
 # shellcheck disable=SC2086
 {
-    crl crl-root root crl $fresh revoked int-revoked
+    crl crl-root root crl $fresh revoked int-revoked pointed
     crl crl-int1 int1 crl $fresh
     crl crl-stale root crl 20230101000000Z 20230201000000Z revoked
     crl crl-stale-empty root crl 20230101000000Z 20230201000000Z
     crl crl-future root crl 20900101000000Z 20910101000000Z
     crl crl-impostor impostor crl_bare $fresh moon
+    crl crl-impostor-keyed impostor crl $fresh moon
     crl crl-no-sign int-no-crl crl $fresh
     crl crl-users root crl_users $fresh revoked int-revoked
     crl crl-authorities root crl_authorities $fresh revoked int-revoked
