@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod crypto;
 pub mod identity;
+pub mod keys;
 pub mod proposal;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,236 @@
+//! What an operator wants of a peer: a [`Connection`] and its [`ChildConfig`]s.
+//!
+//! Both are immutable once loaded; SAs hold them by `Arc`, so a reload never changes an SA under way.
+
+use crate::auth::{LocalAuth, RemoteAuth};
+use crate::identity::{Identity, IdentityPattern};
+use crate::narrow::ConfiguredSelector;
+use crate::proposal::{EspProposal, IkeProposal};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_esp::{AddressRange, Limits};
+
+/// One peer, or one kind of peer, and how to talk to it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its name, unique in an endpoint.
+    pub name: Arc<str>,
+    /// Our side.
+    pub local: LocalEnd,
+    /// The peer's side.
+    pub remote: RemoteEnd,
+    /// IKE proposals, the most wanted first.
+    pub proposals: Vec<IkeProposal>,
+    /// Children; the first goes into IKE_AUTH, the others follow.
+    pub children: Vec<Arc<ChildConfig>>,
+    /// When the IKE SA is renewed.
+    pub lifetimes: IkeLifetimes,
+    /// Ask the peer for a sign of life after this much silence; `None` never asks.
+    pub liveness: Option<Duration>,
+    /// How requests are sent again.
+    pub retransmission: Retransmission,
+    /// Largest datagram of a fragmented message, UDP payload; `None` never fragments (RFC 7383).
+    pub fragment_size: Option<u16>,
+    /// What to do about NATs.
+    pub encapsulation: EncapsulationPolicy,
+    /// Speak MOBIKE (RFC 4555).
+    pub mobike: bool,
+    /// IKE_AUTH without a child (RFC 6023).
+    pub childless: Childless,
+    /// Addresses to ask the responder for, by configuration payload.
+    pub request_addresses: Vec<AddressRequest>,
+    /// Names of the pools that a peer's request is answered from.
+    pub pools: Vec<Arc<str>>,
+    /// Find out at set-up whether both ends agree on PFS, which IKE_AUTH cannot show.
+    pub verify_pfs: bool,
+}
+
+/// Our side of a connection.
+#[derive(Clone, Debug)]
+pub struct LocalEnd {
+    /// Who we say we are.
+    pub identity: Identity,
+    /// How we prove it.
+    pub auth: LocalAuth,
+    /// Addresses we may be reached at; empty for any.
+    pub addresses: Vec<IpAddr>,
+    /// The port that IKE_SA_INIT leaves from.
+    pub port: u16,
+}
+
+/// The peer's side of a connection.
+#[derive(Clone, Debug)]
+pub struct RemoteEnd {
+    /// Who it must be.
+    pub identity: IdentityPattern,
+    /// How it must prove it.
+    pub auth: Arc<RemoteAuth>,
+    /// Where it may come from; empty for anywhere. An initiator goes to the first single address.
+    pub addresses: Vec<AddressRange>,
+    /// The port that IKE_SA_INIT goes to. Any other than 500 means that the first packet already carries
+    /// the non-ESP marker.
+    pub port: u16,
+}
+
+/// Subnets, algorithms and limits of a child.
+#[derive(Clone, Debug)]
+pub struct ChildConfig {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Our traffic.
+    pub local: Vec<ConfiguredSelector>,
+    /// The peer's traffic.
+    pub remote: Vec<ConfiguredSelector>,
+    /// ESP proposals, the most wanted first.
+    pub proposals: Vec<EspProposal>,
+    /// When it is renewed.
+    pub lifetimes: ChildLifetimes,
+    /// Packets in the anti-replay window.
+    pub replay_window: u16,
+    /// Set it up as soon as the IKE SA stands, and again if it goes.
+    pub start: ChildStart,
+}
+
+/// When a child is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildStart {
+    /// With its IKE SA.
+    WithIke,
+    /// When asked for, by traffic or by the agent.
+    OnDemand,
+}
+
+/// Times of an IKE SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IkeLifetimes {
+    /// Rekey after this; `None` never.
+    pub rekey: Option<Duration>,
+    /// Authenticate again after this, make before break; `None` never.
+    pub reauthenticate: Option<Duration>,
+    /// Close this long after a rekey or reauthentication was due and has not come.
+    pub overtime: Duration,
+    /// Up to this much is taken off a time at random, so that two ends seldom start at once.
+    pub jitter: Duration,
+    /// As responder, ask the peer to authenticate again within this (RFC 4478).
+    pub authentication: Option<Duration>,
+}
+
+/// Times and volumes of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChildLifetimes {
+    /// Rekey after this; `None` never by time.
+    pub rekey: Option<Duration>,
+    /// Close this long after a rekey was due and has not come.
+    pub overtime: Duration,
+    /// Up to this much is taken off `rekey` at random.
+    pub jitter: Duration,
+    /// Limits by volume, for the packet side.
+    pub volume: Limits,
+}
+
+/// How requests are sent again: the n-th time after `first` × `factor`ⁿ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retransmission {
+    /// Wait before the first repetition.
+    pub first: Duration,
+    /// Growth from each repetition to the next.
+    pub factor: f64,
+    /// A request unanswered for this long has failed.
+    pub give_up: Duration,
+    /// An unauthenticated refusal may be a forgery, so it does not end an attempt (RFC 7296 §2.21.1), but
+    /// after one it ends this much later unless something better is heard.
+    pub refusal_grace: Duration,
+}
+
+/// What surrounds ESP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncapsulationPolicy {
+    /// UDP always: a NAT is claimed where there is none.
+    Udp,
+    /// UDP where a NAT is found, IP protocol 50 elsewhere.
+    Auto,
+    /// IP protocol 50; a NAT on the way is refused (RFC 4555 §3.9).
+    Raw,
+}
+
+/// IKE_AUTH without a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Childless {
+    /// Never.
+    Never,
+    /// Where there is no child to start with and the peer can.
+    Allow,
+    /// Always; every child goes through CREATE_CHILD_SA, with its own key exchange.
+    Prefer,
+}
+
+/// An address asked of the responder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressRequest {
+    /// Any IPv4 address, or this one if it may be had.
+    V4(Option<std::net::Ipv4Addr>),
+    /// Any IPv6 address, or this one if it may be had.
+    V6(Option<std::net::Ipv6Addr>),
+}
+
+impl Default for IkeLifetimes {
+    fn default() -> Self {
+        Self {
+            rekey: Some(Duration::from_secs(4 * 3600)),
+            reauthenticate: None,
+            overtime: Duration::from_secs(24 * 60),
+            jitter: Duration::from_secs(24 * 60),
+            authentication: None,
+        }
+    }
+}
+
+impl Default for ChildLifetimes {
+    fn default() -> Self {
+        Self {
+            rekey: Some(Duration::from_secs(3600)),
+            overtime: Duration::from_secs(6 * 60),
+            jitter: Duration::from_secs(6 * 60),
+            volume: Limits::NONE,
+        }
+    }
+}
+
+impl Default for Retransmission {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(500),
+            factor: 1.8,
+            give_up: Duration::from_secs(30),
+            refusal_grace: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Retransmission {
+    /// The wait after the `attempt`-th sending, counted from 0.
+    pub fn wait(&self, attempt: u32) -> Duration {
+        let seconds = self.first.as_secs_f64() * self.factor.powi(attempt.min(64) as i32);
+        Duration::try_from_secs_f64(seconds).unwrap_or(self.give_up).min(self.give_up)
+    }
+}
+
+impl LocalEnd {
+    /// Whether the connection may use this address of ours.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        self.addresses.is_empty() || self.addresses.contains(&address)
+    }
+}
+
+impl RemoteEnd {
+    /// Whether the peer may come from this address.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        self.addresses.is_empty() || self.addresses.iter().any(|range| range.contains(address))
+    }
+
+    /// Where an initiator goes.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.addresses.iter().find(|range| range.start() == range.end()).map(AddressRange::start)
+    }
+}

@@ -1,0 +1,161 @@
+//! What every SA works with: algorithms, randomness, configuration, and the queues that lead out.
+//!
+//! An SA reaches nothing of another SA. What concerns the endpoint's tables, or another SA, it leaves
+//! behind as an [`Effect`]; the endpoint carries it out when the step is over.
+
+use crate::connection::Connection;
+use crate::counters::Counters;
+use crate::crypto::{GroupId, Provider, Random};
+use crate::event::Event;
+use crate::identity::Identity;
+use crate::output::{Framing, Job, JobId, Output, Outputs, Path, Task, Transmit};
+use crate::pool::Pools;
+use crate::registry::Registry;
+use crate::sa::IkeSa;
+use crate::wire::IkeSpi;
+use crate::{Config, Now, SaId};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_esp::Spi;
+
+/// Everything of an endpoint but its table of SAs.
+pub(crate) struct Core {
+    pub(crate) provider: &'static Provider,
+    pub(crate) config: Config,
+    pub(crate) random: Box<dyn Random>,
+    pub(crate) registry: Registry,
+    pub(crate) pools: Pools,
+    pub(crate) local_addresses: Vec<IpAddr>,
+    pub(crate) counters: Counters,
+    pub(crate) outputs: Outputs,
+    pub(crate) effects: VecDeque<Effect>,
+    pub(crate) ids: Ids,
+    pub(crate) spis: crate::spis::Spis,
+    pub(crate) now: Now,
+}
+
+/// What a step of one SA asks of the endpoint.
+pub(crate) enum Effect {
+    /// A new IKE SA stands.
+    Spawn(Box<IkeSa>),
+    /// The children of one IKE SA belong to another from now on.
+    MoveChildren {
+        /// Where they are.
+        from: SaId,
+        /// Where they go.
+        to: SaId,
+    },
+    /// Close an IKE SA, towards the peer too.
+    Close(SaId, crate::verdict::Verdict),
+    /// Forget an IKE SA that the peer has lost; nobody is told.
+    Forget(SaId, crate::verdict::Verdict),
+    /// An inbound SPI belongs to this IKE SA.
+    ChildAdded(Spi, SaId),
+    /// An inbound SPI belongs to nobody.
+    ChildRemoved(Spi),
+    /// The peer has proved who it is.
+    Authenticated {
+        /// In which IKE SA.
+        sa: SaId,
+        /// Who it is.
+        peer: Identity,
+        /// It holds no other SA with us.
+        initial_contact: bool,
+    },
+    /// A half-open SA is half-open no more.
+    HalfOpenOver(SaId),
+    /// The exchange of `sa` that was meant to follow a rekey has settled which SA lives.
+    Retry(SaId),
+    /// Set up an IKE SA anew, to take the place of this one.
+    Reauthenticate(SaId, Arc<Connection>, Path),
+}
+
+/// Hands out names for SAs; a name is never given twice.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    free: Vec<SaId>,
+    slots: u32,
+}
+
+impl Ids {
+    pub(crate) fn take(&mut self) -> SaId {
+        self.free.pop().unwrap_or_else(|| {
+            let slot = self.slots;
+            self.slots = self.slots.saturating_add(1);
+            SaId { slot, generation: 0 }
+        })
+    }
+
+    pub(crate) fn give_back(&mut self, id: SaId) {
+        // A slot whose generations are used up rests for ever.
+        if let Some(generation) = id.generation.checked_add(1) {
+            self.free.push(SaId { slot: id.slot, generation });
+        }
+    }
+}
+
+impl Core {
+    /// Random bytes of a fixed number.
+    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.random.fill(&mut bytes);
+        bytes
+    }
+
+    /// A nonce of the length that suits every PRF we speak (RFC 7296 §2.10).
+    pub(crate) fn nonce(&mut self) -> Vec<u8> {
+        self.random::<32>().to_vec()
+    }
+
+    /// An IKE SPI; zero stands for none, so it is never given.
+    pub(crate) fn ike_spi(&mut self) -> IkeSpi {
+        loop {
+            let value = u64::from_be_bytes(self.random());
+            if value != 0 {
+                return IkeSpi(value);
+            }
+        }
+    }
+
+    /// A span shortened at random by up to `jitter`.
+    pub(crate) fn jittered(&mut self, span: Duration, jitter: Duration) -> Duration {
+        let draw = u64::from(u32::from_be_bytes(self.random()));
+        let nanos = u64::try_from(jitter.min(span).as_nanos()).unwrap_or(u64::MAX);
+        let part = (u128::from(nanos).saturating_mul(u128::from(draw))) >> 32;
+        span.saturating_sub(Duration::from_nanos(u64::try_from(part).unwrap_or(0)))
+    }
+
+    /// A private value for a key exchange that we begin.
+    pub(crate) fn generate(
+        &mut self,
+        group: GroupId,
+    ) -> Result<Box<dyn crate::crypto::PrivateValue>, crate::crypto::KexError> {
+        let group = self.provider.group(group).ok_or(crate::crypto::KexError::Provider)?;
+        group.generate(&mut *self.random)
+    }
+
+    /// Sends datagrams, with the marker where the path wants it.
+    pub(crate) fn transmit(&mut self, path: Path, datagrams: &[Vec<u8>]) {
+        for datagram in datagrams {
+            let bytes = match path.framing {
+                Framing::Bare => datagram.clone(),
+                Framing::Marked => [&NON_ESP_MARKER, datagram.as_slice()].concat(),
+            };
+            self.outputs.push_back(Output::Transmit(Transmit { path, bytes }));
+        }
+    }
+
+    /// Hands a task to whoever does the arithmetic.
+    pub(crate) fn submit(&mut self, id: JobId, task: Task) {
+        self.outputs.push_back(Output::Job(Job::new(id, task)));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+/// Stands before an IKE message that shares its port with ESP (RFC 3948 §2.2).
+pub(crate) const NON_ESP_MARKER: [u8; 4] = [0; 4];

@@ -1,0 +1,556 @@
+//! An IKE SA whose ends have proved who they are.
+//!
+//! One exchange of ours and one request of the peer's may be under way at once. What each of them does is
+//! in [`crate::exchange`]; here a message finds its handler, and work that is wanted waits for the window.
+
+use super::child::{Child, Ends, Fate, Ground, bury_inbound, encapsulation};
+use super::closing::Closing;
+use super::crypt::Crypt;
+use super::timers::Timer;
+use super::{Frame, Role, State, Verified};
+use crate::connection::{ChildConfig, ChildStart, Connection};
+use crate::core::{Core, Effect};
+use crate::counters::Drop;
+use crate::event::Event;
+use crate::exchange::{self, Answering, Exchange, mobike::Mobike};
+use crate::identity::Identity;
+use crate::nat::NatView;
+use crate::output::{JobDone, Output};
+use crate::proposal::IkeChoice;
+use crate::time::Time;
+use crate::verdict::{Cause, Culprit, Verdict};
+use crate::wire::{
+    CreateChildRequest, CreateChildResponse, ExchangeType, Informational, Notify, NotifyType, PayloadChain,
+    ProtocolId,
+};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_esp::{Spi, TrafficSelector};
+
+/// More children than this on one IKE SA are refused.
+pub(crate) const MAX_CHILDREN: usize = 256;
+
+/// More work than this is never put off; what comes on top is dropped.
+const MAX_TASKS: usize = 2 * MAX_CHILDREN;
+
+/// The wait after a TEMPORARY_FAILURE, of which up to half is taken off at random so that two ends that
+/// collided do not do it again.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// An IKE SA that stands.
+pub(crate) struct Established {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) peer: Arc<Identity>,
+    pub(crate) crypt: Crypt,
+    pub(crate) choice: Agreed,
+    pub(crate) nat: NatView,
+    pub(crate) peer_fragments: bool,
+    pub(crate) children: Vec<Child>,
+    pub(crate) exchange: Option<Exchange>,
+    pub(crate) answering: Option<Answering>,
+    pub(crate) tasks: VecDeque<Task>,
+    /// Work that the peer put off.
+    pub(crate) deferred: Vec<Task>,
+    pub(crate) standing: Standing,
+    /// Where both ends speak MOBIKE.
+    pub(crate) mobike: Option<Box<Mobike>>,
+    /// Addresses that the responder gave the initiator.
+    pub(crate) virtual_addresses: Vec<IpAddr>,
+    /// The last time the peer proved to be there.
+    pub(crate) heard: Time,
+    /// When an unauthenticated hint last led to a liveness check.
+    pub(crate) hinted: Option<Time>,
+    /// The IKE SA that this one takes the place of, once its children stand.
+    pub(crate) replaces: Option<crate::SaId>,
+}
+
+/// What a later rekey of the IKE SA needs to know of the algorithms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    pub(crate) group: crate::crypto::GroupId,
+    pub(crate) prf: crate::crypto::PrfId,
+    pub(crate) suite: tidegate_esp::crypto::Suite,
+}
+
+/// Whether an IKE SA is the one that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It carries the children.
+    Active,
+    /// The peer made it while a rekey of our own was under way; which of the two lives is open, and the
+    /// children are still on the old one.
+    Candidate {
+        /// The old one.
+        of: crate::SaId,
+    },
+    /// Another has taken its place; the end that made the other will delete this one.
+    Superseded,
+}
+
+/// Work that waits for the window.
+#[derive(Clone, Debug)]
+pub(crate) enum Task {
+    CreateChild { config: Arc<ChildConfig>, packet: Option<(TrafficSelector, TrafficSelector)> },
+    RekeyChild(Spi),
+    DeleteChild(Spi),
+    RekeyIke,
+    DeleteIke(Verdict),
+    Liveness,
+    UpdateAddresses,
+    AnnounceAddresses,
+    CheckRoute,
+}
+
+impl From<&IkeChoice> for Agreed {
+    fn from(choice: &IkeChoice) -> Self {
+        Self { group: choice.group, prf: choice.prf, suite: choice.suite }
+    }
+}
+
+impl Established {
+    /// Sets the deadlines of an IKE SA that stands from now on.
+    pub(crate) fn begin(&mut self, frame: &mut Frame, core: &mut Core) {
+        let now = core.now.time;
+        self.heard = now;
+        frame.opened = now;
+        frame.timers.clear(Timer::GiveUp);
+        let lifetimes = self.connection.lifetimes;
+        if let Some(rekey) = lifetimes.rekey {
+            frame.timers.set(Timer::RekeyIke, now + core.jittered(rekey, lifetimes.jitter));
+            frame.timers.set(Timer::ExpireIke, now + rekey + lifetimes.overtime);
+        } else {
+            frame.timers.clear(Timer::ExpireIke);
+        }
+        if let Some(liveness) = self.connection.liveness {
+            frame.timers.set(Timer::Liveness, now + liveness);
+        }
+        self.set_keepalive(frame, core);
+    }
+
+    /// Sets when the ends must see each other's credentials again; this outlives a rekey.
+    pub(crate) fn begin_authentication(&self, frame: &mut Frame, core: &mut Core, peer_limit: Option<u32>) {
+        let lifetimes = self.connection.lifetimes;
+        let ours = lifetimes.reauthenticate.map(|span| core.jittered(span, lifetimes.jitter));
+        // RFC 4478 §3: early enough to be done before the peer's patience ends.
+        let theirs = peer_limit.map(|seconds| Duration::from_secs(u64::from(seconds)).mul_f64(0.9));
+        if let Some(span) = ours.into_iter().chain(theirs).min() {
+            frame.timers.set(Timer::Reauthenticate, core.now.time + span);
+        }
+    }
+
+    /// Keeps the mapping of a NAT in front of us alive (RFC 3948 §4).
+    pub(crate) fn set_keepalive(&self, frame: &mut Frame, core: &Core) {
+        if self.nat.local_behind_nat {
+            frame.timers.set(Timer::Keepalive, core.now.time + core.config.keepalive);
+        } else {
+            frame.timers.clear(Timer::Keepalive);
+        }
+    }
+
+    /// What children grow on.
+    pub(crate) fn ground(&self) -> Ground<'_> {
+        Ground { crypt: &self.crypt, encapsulation: encapsulation(&self.connection, self.nat) }
+    }
+
+    /// What `dynamic` stands for on either side.
+    pub(crate) fn ends(&self, frame: &Frame) -> Ends {
+        let given = |given: bool, own: IpAddr| {
+            if given && !self.virtual_addresses.is_empty() { self.virtual_addresses.clone() } else { vec![own] }
+        };
+        // The virtual addresses belong to the end that asked for them.
+        let ours = !self.connection.request_addresses.is_empty();
+        Ends {
+            local: given(ours, frame.path.local.ip()),
+            remote: given(!ours, frame.path.remote.ip()),
+        }
+    }
+
+    pub(crate) fn child(&self, inbound: Spi) -> Option<&Child> {
+        self.children.iter().find(|child| child.inbound == inbound)
+    }
+
+    pub(crate) fn child_mut(&mut self, inbound: Spi) -> Option<&mut Child> {
+        self.children.iter_mut().find(|child| child.inbound == inbound)
+    }
+
+    pub(crate) fn remove_child(&mut self, inbound: Spi) -> Option<Child> {
+        let position = self.children.iter().position(|child| child.inbound == inbound)?;
+        Some(self.children.remove(position))
+    }
+
+    /// Puts work into the queue, once.
+    pub(crate) fn want(&mut self, task: Task) {
+        let known = self.tasks.iter().chain(&self.deferred).any(|other| other.same_as(&task));
+        if !known && self.tasks.len() < MAX_TASKS {
+            self.tasks.push_back(task);
+        }
+    }
+
+    /// Tries something again after a while: the peer could not do it now (RFC 7296 §2.25).
+    pub(crate) fn put_off(&mut self, frame: &mut Frame, core: &mut Core, task: Task) {
+        if self.deferred.len() < MAX_TASKS {
+            self.deferred.push(task);
+        }
+        let wait = core.jittered(RETRY_AFTER, RETRY_AFTER / 2);
+        frame.timers.set(Timer::Retry, core.now.time + wait);
+    }
+
+    /// Begins what can begin. Called at the end of every step.
+    pub(crate) fn advance(mut self: Box<Self>, frame: &mut Frame, core: &mut Core) -> State {
+        while self.exchange.is_none() && !frame.window.is_waiting() && self.answering.is_none() {
+            let Some(task) = self.tasks.pop_front() else { break };
+            if let Task::DeleteIke(verdict) = task {
+                return self.close(frame, core, verdict);
+            }
+            exchange::begin(&mut self, frame, core, task);
+        }
+        self.finish_replacement(core);
+        State::Established(self)
+    }
+
+    /// Make before break: the old IKE SA goes when all that should stand here does.
+    fn finish_replacement(&mut self, core: &mut Core) {
+        let busy = self.exchange.is_some() || !self.tasks.is_empty() || !self.deferred.is_empty();
+        if busy {
+            return;
+        }
+        if let Some(old) = self.replaces.take() {
+            core.effects.push_back(Effect::Close(old, Verdict::new(Culprit::Us, Cause::Replaced)));
+        }
+    }
+
+    /// Sends a request with these payloads.
+    pub(crate) fn request(
+        &mut self,
+        frame: &mut Frame,
+        core: &mut Core,
+        exchange: ExchangeType,
+        chain: &PayloadChain,
+    ) -> bool {
+        let Ok(id) = frame.window.next_id() else {
+            self.tasks.push_front(Task::DeleteIke(Verdict::new(Culprit::Us, Cause::Exhausted)));
+            return false;
+        };
+        let limit = self.fragment_limit();
+        let Ok(datagrams) = self.crypt.seal(frame.spis, exchange, false, id, chain, limit, &mut *core.random)
+        else {
+            return false;
+        };
+        let policy = self.connection.retransmission;
+        frame.send_request(core, datagrams, &policy);
+        true
+    }
+
+    /// Answers the peer's request with these payloads.
+    pub(crate) fn answer(
+        &mut self,
+        frame: &mut Frame,
+        core: &mut Core,
+        exchange: ExchangeType,
+        chain: &PayloadChain,
+    ) {
+        let id = frame.window.answering_id();
+        let limit = self.fragment_limit();
+        if let Ok(datagrams) =
+            self.crypt.seal(frame.spis, exchange, true, id, chain, limit, &mut *core.random)
+        {
+            frame.send_answer(core, datagrams);
+        }
+    }
+
+    /// Answers the peer's request with a notification alone.
+    pub(crate) fn refuse(
+        &mut self,
+        frame: &mut Frame,
+        core: &mut Core,
+        exchange: ExchangeType,
+        kind: NotifyType,
+        data: Vec<u8>,
+    ) {
+        self.refuse_with(frame, core, exchange, Notify { protocol: ProtocolId::None, spi: Vec::new(), kind, data });
+    }
+
+    pub(crate) fn refuse_with(
+        &mut self,
+        frame: &mut Frame,
+        core: &mut Core,
+        exchange: ExchangeType,
+        notify: Notify,
+    ) {
+        let chain = Informational { notifies: vec![notify], ..Informational::default() }.emit();
+        self.answer(frame, core, exchange, &chain);
+    }
+
+    fn fragment_limit(&self) -> Option<usize> {
+        if self.peer_fragments { self.connection.fragment_size.map(usize::from) } else { None }
+    }
+
+    /// A request of the peer's.
+    pub(crate) fn on_request(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, message: Verified) -> State {
+        self.heard = core.now.time;
+        self.follow_peer(frame, core, &message);
+        let exchange = message.header.exchange;
+        match exchange {
+            ExchangeType::CreateChildSa => {
+                match CreateChildRequest::parse(message.first, &message.payloads) {
+                    Ok(CreateChildRequest::Child(request)) => match request.rekeys {
+                        Some(_) => exchange::rekey_child::on_request(&mut self, frame, core, request),
+                        None => exchange::create_child::on_request(&mut self, frame, core, request),
+                    },
+                    Ok(CreateChildRequest::RekeyIke(request)) => {
+                        exchange::rekey_ike::on_request(&mut self, frame, core, &request);
+                    }
+                    Err(error) => return self.malformed_request(frame, core, exchange, error),
+                }
+                self.advance(frame, core)
+            }
+            ExchangeType::Informational => match Informational::parse(message.first, &message.payloads) {
+                Ok(request) => exchange::informational::on_request(self, frame, core, &message, request),
+                Err(error) => self.malformed_request(frame, core, exchange, error),
+            },
+            _ => {
+                core.counters.drop(Drop::OutOfState);
+                self.refuse(frame, core, exchange, NotifyType::INVALID_SYNTAX, Vec::new());
+                self.fail(frame, core, Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")))
+            }
+        }
+    }
+
+    /// Answers what does not parse. INVALID_SYNTAX ends the IKE SA on both ends (RFC 7296 §2.21.3).
+    fn malformed_request(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        exchange: ExchangeType,
+        error: crate::wire::MessageError,
+    ) -> State {
+        let notify = error.notify();
+        let fatal = notify.kind == NotifyType::INVALID_SYNTAX;
+        self.refuse_with(frame, core, exchange, notify);
+        if fatal { self.fail(frame, core, Verdict::malformed(error)) } else { self.advance(frame, core) }
+    }
+
+    /// The answer to a request of ours.
+    pub(crate) fn on_response(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, message: Verified) -> State {
+        self.heard = core.now.time;
+        let Some(exchange) = self.exchange.take() else { return self.advance(frame, core) };
+        if message.header.exchange != exchange.kind() {
+            return self.fail(frame, core, Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")));
+        }
+        match exchange {
+            Exchange::CreateChild(_) | Exchange::RekeyChild(_) | Exchange::RekeyIke(_) => {
+                match CreateChildResponse::parse(message.first, &message.payloads) {
+                    Ok(response) => exchange::on_create_response(self, frame, core, exchange, response),
+                    Err(error) => self.fail(frame, core, Verdict::malformed(error)),
+                }
+            }
+            Exchange::DeleteChild(_) | Exchange::Liveness | Exchange::Mobike(_) => {
+                match Informational::parse(message.first, &message.payloads) {
+                    Ok(response) => {
+                        exchange::informational::on_response(self, frame, core, exchange, &message, &response)
+                    }
+                    Err(error) => self.fail(frame, core, Verdict::malformed(error)),
+                }
+            }
+        }
+    }
+
+    /// Arithmetic of an exchange is done.
+    pub(crate) fn on_job(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, done: JobDone) -> State {
+        if self.answering.as_ref().is_some_and(|answering| answering.job() == done.id) {
+            exchange::on_answer_job(&mut self, frame, core, done);
+        } else if self.exchange.as_ref().is_some_and(|exchange| exchange.job() == Some(done.id)) {
+            return exchange::on_exchange_job(self, frame, core, done);
+        }
+        self.advance(frame, core)
+    }
+
+    /// A deadline has passed.
+    pub(crate) fn on_timer(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, timer: Timer) -> State {
+        let now = core.now.time;
+        match timer {
+            Timer::Retransmit => {
+                self.try_other_path(frame, core);
+                let policy = self.connection.retransmission;
+                if frame.retransmit(core, &policy) {
+                    return self.peer_is_gone(frame, core);
+                }
+            }
+            Timer::Liveness => self.check_liveness(frame, core),
+            Timer::Keepalive => {
+                core.outputs.push_back(Output::Transmit(crate::output::Transmit {
+                    path: frame.path,
+                    bytes: vec![0xff],
+                }));
+                frame.timers.set(Timer::Keepalive, now + core.config.keepalive);
+            }
+            Timer::RekeyIke => {
+                if self.standing == Standing::Active {
+                    self.want(Task::RekeyIke);
+                }
+            }
+            Timer::Reauthenticate => {
+                if frame.role == Role::Initiator && self.standing == Standing::Active {
+                    core.effects.push_back(Effect::Reauthenticate(
+                        frame.id,
+                        Arc::clone(&self.connection),
+                        frame.path,
+                    ));
+                }
+            }
+            Timer::ExpireIke | Timer::GiveUp => {
+                let verdict = match self.standing {
+                    Standing::Active => Verdict::new(Culprit::Network, Cause::Expired),
+                    _ => Verdict::new(Culprit::Peer, Cause::Replaced),
+                };
+                return self.close(frame, core, verdict);
+            }
+            Timer::Retry => self.tasks.extend(self.deferred.drain(..)),
+            Timer::RekeyChild(spi) => self.rekey_child(spi),
+            Timer::ExpireChild(spi) => self.want(Task::DeleteChild(spi)),
+            Timer::Linger(spi) => bury_inbound(spi, core),
+            Timer::Reassembly => {}
+        }
+        self.advance(frame, core)
+    }
+
+    /// Wants new keys for a child, unless it is on its way out.
+    pub(crate) fn rekey_child(&mut self, spi: Spi) {
+        if self.child(spi).is_some_and(|child| child.fate == Fate::Standing) {
+            self.want(Task::RekeyChild(spi));
+        }
+    }
+
+    /// Asks for a sign of life if there has been none for long enough. Any request does.
+    fn check_liveness(&mut self, frame: &mut Frame, core: &mut Core) {
+        let Some(limit) = self.connection.liveness else { return };
+        let now = core.now.time;
+        let due = self.heard + limit;
+        if due > now {
+            frame.timers.set(Timer::Liveness, due);
+            return;
+        }
+        if !frame.window.is_waiting() {
+            self.want(Task::Liveness);
+        }
+        frame.timers.set(Timer::Liveness, now + limit);
+    }
+
+    /// An unauthenticated message suggests that the peer has lost its state: ask it, but seldom
+    /// (RFC 7296 §2.21.4).
+    pub(crate) fn hint(mut self: Box<Self>, frame: &mut Frame, core: &mut Core) -> State {
+        const PAUSE: Duration = Duration::from_secs(5);
+        let now = core.now.time;
+        if self.hinted.is_none_or(|last| last + PAUSE <= now) && !frame.window.is_waiting() {
+            self.hinted = Some(now);
+            self.want(Task::Liveness);
+        }
+        self.advance(frame, core)
+    }
+
+    /// The peer has not answered a request in all its repetitions.
+    fn peer_is_gone(mut self: Box<Self>, frame: &mut Frame, core: &mut Core) -> State {
+        if let Some(Exchange::RekeyIke(rekeying)) = &self.exchange
+            && let Some(rival) = rekeying.rival()
+        {
+            core.effects.push_back(Effect::MoveChildren { from: frame.id, to: rival });
+            self.standing = Standing::Superseded;
+            frame.timers.set(Timer::ExpireIke, core.now.time + super::child::SUPERSEDED_PATIENCE);
+            self.exchange = None;
+            frame.request_answered();
+            return State::Established(self);
+        }
+        let waited = core.now.time.since(self.heard);
+        self.vanish(frame, core, Verdict::new(Culprit::Network, Cause::Unanswered { waited }))
+    }
+
+    /// Deletes the IKE SA at both ends, as soon as the exchange under way is over.
+    pub(crate) fn close(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, verdict: Verdict) -> State {
+        if self.exchange.is_some() || frame.window.is_waiting() {
+            self.tasks.push_front(Task::DeleteIke(verdict));
+            return State::Established(self);
+        }
+        if let Some(answering) = self.answering.take() {
+            answering.abandon(core);
+            let kind = NotifyType::TEMPORARY_FAILURE;
+            self.refuse(frame, core, ExchangeType::CreateChildSa, kind, Vec::new());
+        }
+        self.bury(frame, core, verdict);
+        Closing::announce(self.crypt, frame, core, self.connection.retransmission)
+    }
+
+    /// Ends the IKE SA here; the peer knows, or has been told in the answer just sent.
+    pub(crate) fn fail(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, verdict: Verdict) -> State {
+        self.drop_work(core);
+        self.bury(frame, core, verdict);
+        Closing::linger(self.crypt, frame, core, self.connection.retransmission)
+    }
+
+    /// Ends the IKE SA here and now; there is nobody to tell.
+    pub(crate) fn vanish(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, verdict: Verdict) -> State {
+        self.drop_work(core);
+        self.bury(frame, core, verdict);
+        State::Closed
+    }
+
+    /// Forgets the exchanges under way.
+    fn drop_work(&mut self, core: &mut Core) {
+        if let Some(exchange) = self.exchange.take() {
+            exchange.abandon(core);
+        }
+        if let Some(answering) = self.answering.take() {
+            answering.abandon(core);
+        }
+    }
+
+    /// Takes the children and all that was planned away, and tells of it.
+    fn bury(&mut self, frame: &mut Frame, core: &mut Core, verdict: Verdict) {
+        for child in self.children.drain(..) {
+            child.discard(frame, core);
+            if child.fate == Fate::Standing {
+                child.closed(frame, core, verdict.clone());
+            }
+        }
+        let lingering: Vec<_> = frame.timers.take_children();
+        for (_, timer) in lingering {
+            if let Timer::Linger(spi) = timer {
+                bury_inbound(spi, core);
+            }
+        }
+        core.pools.release(frame.id);
+        if self.standing == Standing::Active {
+            core.event(Event::IkeClosed {
+                sa: frame.id,
+                connection: Arc::clone(&self.connection.name),
+                verdict,
+            });
+        }
+    }
+
+    /// Children that the connection starts with and that do not stand yet.
+    pub(crate) fn want_children(&mut self, besides: Option<&str>) {
+        let wanted: Vec<_> = self
+            .connection
+            .children
+            .iter()
+            .filter(|config| config.start == ChildStart::WithIke && Some(&*config.name) != besides)
+            .cloned()
+            .collect();
+        for config in wanted {
+            self.want(Task::CreateChild { config, packet: None });
+        }
+    }
+}
+
+impl Task {
+    /// Whether both ask for the same thing.
+    fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::CreateChild { config: a, .. }, Self::CreateChild { config: b, .. }) => Arc::ptr_eq(a, b),
+            (Self::RekeyChild(a), Self::RekeyChild(b)) | (Self::DeleteChild(a), Self::DeleteChild(b)) => a == b,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}

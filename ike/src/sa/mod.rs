@@ -1,0 +1,368 @@
+//! One IKE SA, from its first packet to its last.
+//!
+//! [`State`] says how far it has come; each state is a type with the messages it can take. What all states
+//! share is in [`Frame`]. A message goes through these stages:
+//!
+//! 1. the window says whether it is a request, a response, a repetition or a stray;
+//! 2. integrity holds, or the message is dropped and counted and nothing about the SA has changed;
+//! 3. fragments are put together;
+//! 4. the payloads become a typed message;
+//! 5. the state takes the message and says what it is now.
+
+pub(crate) mod child;
+pub(crate) mod closing;
+pub(crate) mod crypt;
+pub(crate) mod established;
+pub(crate) mod initiate;
+pub(crate) mod opening;
+pub(crate) mod respond;
+pub(crate) mod timers;
+pub(crate) mod window;
+
+use crate::SaId;
+use crate::core::Core;
+use crate::counters::Drop;
+use crate::output::{Framing, JobDone, JobId, Path, Task};
+use crate::time::Time;
+use crate::wire::{ExchangeType, Header, IkeSpi, Sealed};
+use closing::Closing;
+use crypt::{Crypt, Opened};
+use established::Established;
+use initiate::Attempt;
+use respond::HalfOpen;
+use std::net::SocketAddr;
+use timers::{Timer, Timers};
+use window::{Due, Place, Window};
+
+/// Which end of the IKE SA we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// We sent its first message.
+    Initiator,
+    /// The peer did.
+    Responder,
+}
+
+/// The two SPIs of an IKE SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpiPair {
+    /// Chosen by the initiator.
+    pub initiator: IkeSpi,
+    /// Chosen by the responder.
+    pub responder: IkeSpi,
+}
+
+/// One IKE SA.
+pub(crate) struct IkeSa {
+    pub(crate) frame: Frame,
+    pub(crate) state: State,
+}
+
+/// What all states share.
+pub(crate) struct Frame {
+    pub(crate) id: SaId,
+    pub(crate) role: Role,
+    pub(crate) spis: SpiPair,
+    /// Where the peer is.
+    pub(crate) path: Path,
+    /// Where the request that is being answered came from; its answer goes back there (RFC 7296 §2.11).
+    pub(crate) answer_path: Path,
+    pub(crate) window: Window,
+    pub(crate) timers: Timers,
+    pub(crate) opened: Time,
+    job_serial: u32,
+}
+
+/// How far an IKE SA has come.
+pub(crate) enum State {
+    Initiating(Box<Attempt>),
+    Responding(Box<HalfOpen>),
+    Established(Box<Established>),
+    Closing(Box<Closing>),
+    /// Nothing is left of it.
+    Closed,
+}
+
+/// A protected message whose integrity holds.
+pub(crate) struct Verified {
+    pub(crate) header: Header,
+    pub(crate) path: Path,
+    pub(crate) first: u8,
+    pub(crate) payloads: Vec<u8>,
+}
+
+impl Role {
+    /// The header's initiator flag for messages that we send.
+    pub(crate) fn sends_as_initiator(self) -> bool {
+        self == Self::Initiator
+    }
+}
+
+impl SpiPair {
+    /// Ours, by which the endpoint finds the SA.
+    pub(crate) fn ours(&self, role: Role) -> IkeSpi {
+        match role {
+            Role::Initiator => self.initiator,
+            Role::Responder => self.responder,
+        }
+    }
+}
+
+impl Frame {
+    pub(crate) fn new(id: SaId, role: Role, spis: SpiPair, path: Path, opened: Time) -> Self {
+        Self {
+            id,
+            role,
+            spis,
+            path,
+            answer_path: path,
+            window: Window::default(),
+            timers: Timers::default(),
+            opened,
+            job_serial: 0,
+        }
+    }
+
+    /// Gives a task away; its result is known by the id that comes back.
+    pub(crate) fn submit(&mut self, core: &mut Core, task: Task) -> JobId {
+        self.job_serial = self.job_serial.wrapping_add(1);
+        let id = JobId { sa: self.id, serial: self.job_serial };
+        core.submit(id, task);
+        id
+    }
+
+    /// Sends a request, remembers it, and sets its deadline.
+    pub(crate) fn send_request(
+        &mut self,
+        core: &mut Core,
+        datagrams: window::Datagrams,
+        policy: &crate::connection::Retransmission,
+    ) {
+        core.transmit(self.path, &datagrams);
+        let wait = self.window.sent(core.now.time, datagrams, policy);
+        self.timers.set(Timer::Retransmit, core.now.time + wait);
+    }
+
+    /// Sends the answer to the request that is being worked on, and keeps it.
+    pub(crate) fn send_answer(&mut self, core: &mut Core, datagrams: window::Datagrams) {
+        core.transmit(self.answer_path, &datagrams);
+        self.window.keep_answer(datagrams);
+    }
+
+    /// A retransmission deadline has passed; true once the peer has not answered in time.
+    pub(crate) fn retransmit(
+        &mut self,
+        core: &mut Core,
+        policy: &crate::connection::Retransmission,
+    ) -> bool {
+        match self.window.due(core.now.time, policy) {
+            Due::Again(datagrams, wait) => {
+                core.transmit(self.path, datagrams);
+                core.counters.retransmissions = core.counters.retransmissions.saturating_add(1);
+                self.timers.set(Timer::Retransmit, core.now.time + wait);
+                false
+            }
+            Due::GivenUp => true,
+            Due::Nothing => false,
+        }
+    }
+
+    /// Our request is answered.
+    pub(crate) fn request_answered(&mut self) {
+        self.window.answered();
+        self.timers.clear(Timer::Retransmit);
+    }
+
+    /// Leaves port 500 for the one that NATs are used to (RFC 7296 §2.23). A peer on another port than 500
+    /// keeps it: it has but one.
+    pub(crate) fn float(&mut self, core: &Core) {
+        if self.path.framing == Framing::Marked {
+            return;
+        }
+        let remote_port = match self.path.remote.port() {
+            500 => core.config.nat_port,
+            other => other,
+        };
+        self.path = Path {
+            local: SocketAddr::new(self.path.local.ip(), core.config.nat_port),
+            remote: SocketAddr::new(self.path.remote.ip(), remote_port),
+            framing: Framing::Marked,
+        };
+    }
+}
+
+impl IkeSa {
+    /// A protected datagram for this SA has come.
+    pub(crate) fn receive(&mut self, core: &mut Core, path: Path, header: Header, datagram: &[u8]) {
+        let place = self.frame.window.place(&header);
+        if matches!(place, Place::Stray | Place::InProgress) {
+            core.counters.drop(Drop::OutOfWindow);
+            return;
+        }
+        // The initiator flag tells who of the two sent it; our own messages never come back to us.
+        if header.from_initiator == self.frame.role.sends_as_initiator() {
+            core.counters.drop(Drop::Reflected);
+            return;
+        }
+        let Ok(sealed) = Sealed::parse(&header, datagram) else {
+            core.counters.drop(Drop::Malformed);
+            return;
+        };
+        let Some(crypt) = self.state.crypt() else {
+            core.counters.drop(Drop::NoKeys);
+            return;
+        };
+        let opened = match crypt.open(&sealed) {
+            Ok(opened) => opened,
+            Err(reason) => {
+                core.counters.drop(reason);
+                return;
+            }
+        };
+        if place == Place::Repeated {
+            // One fragment of a repeated request stands for them all (RFC 7383 §2.6.1).
+            if opened.is_first() {
+                core.transmit(path, self.frame.window.last_answer());
+                core.counters.repeated_answers = core.counters.repeated_answers.saturating_add(1);
+            }
+            return;
+        }
+        let Some((first, payloads)) = self.assemble(core, &header, opened) else { return };
+        let message = Verified { header, path, first, payloads };
+        self.take(core, place, message);
+        self.frame.refresh_reassembly();
+    }
+
+    /// Puts fragments together; gives the whole message once it is there.
+    fn assemble(&mut self, core: &mut Core, header: &Header, opened: Opened) -> Option<(u8, Vec<u8>)> {
+        match opened {
+            Opened::Whole { first, payloads } => Some((first, payloads)),
+            Opened::Fragment { number, total, first, payloads } => {
+                let now = core.now.time;
+                let whole = self.frame.window.reassembly(header, now).add(number, total, first, &payloads);
+                self.frame.refresh_reassembly();
+                match whole {
+                    Ok(crate::wire::Progress::Complete { first, bytes }) => Some((first, bytes)),
+                    Ok(_) => None,
+                    Err(_) => {
+                        core.counters.drop(Drop::Fragment);
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, core: &mut Core, place: Place, message: Verified) {
+        core.counters.messages_in = core.counters.messages_in.saturating_add(1);
+        match place {
+            Place::Request => {
+                self.frame.answer_path = message.path;
+                self.frame.window.begin_answer();
+            }
+            _ => self.frame.request_answered(),
+        }
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let frame = &mut self.frame;
+        self.state = match (state, place) {
+            (State::Initiating(attempt), Place::Response) => attempt.on_protected_response(frame, core, message),
+            (State::Responding(half), Place::Request) => half.on_protected_request(frame, core, message),
+            (State::Established(sa), Place::Request) => sa.on_request(frame, core, message),
+            (State::Established(sa), Place::Response) => sa.on_response(frame, core, message),
+            (State::Closing(sa), Place::Request) => sa.on_request(frame, core, message),
+            (State::Closing(sa), Place::Response) => sa.on_response(frame, core),
+            (state, _) => {
+                core.counters.drop(Drop::OutOfState);
+                state
+            }
+        };
+    }
+
+    /// An IKE_SA_INIT response for an attempt of ours.
+    pub(crate) fn receive_init_response(&mut self, core: &mut Core, path: Path, header: Header, body: &[u8], whole: &[u8]) {
+        if self.frame.window.place(&header) != Place::Response || header.exchange != ExchangeType::IkeSaInit {
+            core.counters.drop(Drop::OutOfWindow);
+            return;
+        }
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        self.state = match state {
+            State::Initiating(attempt) => attempt.on_init_response(&mut self.frame, core, path, &header, body, whole),
+            state => {
+                core.counters.drop(Drop::OutOfState);
+                state
+            }
+        };
+    }
+
+    /// A job of this SA is done.
+    pub(crate) fn job_done(&mut self, core: &mut Core, done: JobDone) {
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let frame = &mut self.frame;
+        self.state = match state {
+            State::Initiating(attempt) => attempt.on_job(frame, core, done),
+            State::Responding(half) => half.on_job(frame, core, done),
+            State::Established(sa) => sa.on_job(frame, core, done),
+            state => state,
+        };
+    }
+
+    /// A deadline of this SA has passed.
+    pub(crate) fn on_timer(&mut self, core: &mut Core, timer: Timer) {
+        if timer == Timer::Reassembly {
+            self.frame.window.expire_fragments(core.now.time);
+            self.frame.refresh_reassembly();
+            return;
+        }
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let frame = &mut self.frame;
+        self.state = match state {
+            State::Initiating(attempt) => attempt.on_timer(frame, core, timer),
+            State::Responding(half) => half.on_timer(frame, core, timer),
+            State::Established(sa) => sa.on_timer(frame, core, timer),
+            State::Closing(sa) => sa.on_timer(frame, core, timer),
+            State::Closed => State::Closed,
+        };
+    }
+
+    /// The established SA, if it is one.
+    pub(crate) fn established(&mut self) -> Option<(&mut Frame, &mut Established)> {
+        match &mut self.state {
+            State::Established(sa) => Some((&mut self.frame, sa)),
+            _ => None,
+        }
+    }
+
+    /// Lets an established SA do something that may end it.
+    pub(crate) fn with_established(
+        &mut self,
+        core: &mut Core,
+        step: impl FnOnce(Box<Established>, &mut Frame, &mut Core) -> State,
+    ) {
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        self.state = match state {
+            State::Established(sa) => step(sa, &mut self.frame, core),
+            state => state,
+        };
+    }
+}
+
+impl State {
+    fn crypt(&self) -> Option<&Crypt> {
+        match self {
+            Self::Initiating(attempt) => attempt.crypt(),
+            Self::Responding(half) => half.crypt(),
+            Self::Established(sa) => Some(&sa.crypt),
+            Self::Closing(sa) => Some(&sa.crypt),
+            Self::Closed => None,
+        }
+    }
+}
+
+impl Frame {
+    fn refresh_reassembly(&mut self) {
+        match self.window.reassembly_deadline() {
+            Some(at) => self.timers.set(Timer::Reassembly, at),
+            None => self.timers.clear(Timer::Reassembly),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What IKE_SA_INIT leaves behind, alike for both ends: the material of IKE_AUTH.
+
+use super::{Role, SpiPair};
+use crate::auth::{AuthFailure, signed_octets};
+use crate::crypto::{Provider, Secret};
+use crate::keys::IkeKeys;
+use crate::nat::NatView;
+use crate::proposal::IkeChoice;
+use crate::sa::crypt::Crypt;
+use crate::wire::IdPayload;
+
+/// The outcome of IKE_SA_INIT but for its keys.
+pub(crate) struct Opening {
+    pub(crate) choice: IkeChoice,
+    pub(crate) nonce_i: Vec<u8>,
+    pub(crate) nonce_r: Vec<u8>,
+    /// The initiator's message, which its AUTH covers.
+    pub(crate) request: Vec<u8>,
+    /// The responder's message, which its AUTH covers.
+    pub(crate) response: Vec<u8>,
+    pub(crate) nat: NatView,
+    /// The peer takes fragments.
+    pub(crate) fragmentation: bool,
+    /// Hashes that the peer takes in signatures; empty for a peer without RFC 7427.
+    pub(crate) signature_hashes: Vec<u16>,
+    /// The responder can do IKE_AUTH without a child.
+    pub(crate) childless: bool,
+}
+
+/// An opening with its keys: both ends can now prove who they are.
+pub(crate) struct Keyed {
+    pub(crate) opening: Opening,
+    pub(crate) crypt: Crypt,
+    pub(crate) sk_pi: Secret,
+    pub(crate) sk_pr: Secret,
+}
+
+/// Our provider lacks an algorithm that our own proposal named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProviderLacks;
+
+impl Opening {
+    /// Derives the keys of the IKE SA (RFC 7296 §2.14).
+    pub(crate) fn key(
+        self,
+        provider: &'static Provider,
+        role: Role,
+        spis: SpiPair,
+        shared: &[u8],
+    ) -> Result<Keyed, ProviderLacks> {
+        let prf = provider.prf(self.choice.prf).ok_or(ProviderLacks)?;
+        let (keys, auth) = IkeKeys::derive(
+            prf,
+            self.choice.suite,
+            shared,
+            &self.nonce_i,
+            &self.nonce_r,
+            spis.initiator.0,
+            spis.responder.0,
+        )
+        .map_err(|_| ProviderLacks)?;
+        let crypt = Crypt::new(provider, self.choice.suite, keys, role);
+        Ok(Keyed { opening: self, crypt, sk_pi: auth.sk_pi, sk_pr: auth.sk_pr })
+    }
+}
+
+impl Keyed {
+    /// What `signer` proves with its AUTH payload (RFC 7296 §2.15).
+    pub(crate) fn octets(
+        &self,
+        provider: &'static Provider,
+        signer: Role,
+        id: &IdPayload,
+    ) -> Result<Vec<u8>, AuthFailure> {
+        let prf = provider.prf(self.opening.choice.prf).ok_or(AuthFailure::Provider)?;
+        Ok(match signer {
+            Role::Initiator => {
+                signed_octets(&self.opening.request, &self.opening.nonce_r, &*prf.key(&self.sk_pi), id)
+            }
+            Role::Responder => {
+                signed_octets(&self.opening.response, &self.opening.nonce_i, &*prf.key(&self.sk_pr), id)
+            }
+        })
+    }
+}

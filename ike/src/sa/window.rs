@@ -1,0 +1,210 @@
+//! Message ids, retransmission and duplicates, for a window of one either way (RFC 7296 §2.1 to §2.3).
+//!
+//! The window knows bytes and numbers, not meaning. One request of ours may be unanswered, and one request
+//! of the peer's may be worked on; the answer to its last one is kept to be given again.
+
+use crate::connection::Retransmission;
+use crate::time::Time;
+use crate::wire::{Header, MessageId, Reassembly};
+use std::time::Duration;
+
+/// Datagrams of one message: one, or its fragments in order.
+pub(crate) type Datagrams = Vec<Vec<u8>>;
+
+/// How long the fragments of one message are waited for.
+pub(crate) const REASSEMBLY_TIME: Duration = Duration::from_secs(15);
+
+/// The window of one IKE SA.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    next_request: u32,
+    outstanding: Option<Box<Outstanding>>,
+    expected: u32,
+    answering: bool,
+    answer: Option<Datagrams>,
+    collecting_request: Option<Box<Collecting>>,
+    collecting_response: Option<Box<Collecting>>,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    id: MessageId,
+    datagrams: Datagrams,
+    attempts: u32,
+    give_up: Time,
+}
+
+#[derive(Debug)]
+struct Collecting {
+    id: MessageId,
+    since: Time,
+    parts: Reassembly,
+}
+
+/// Where a message stands in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The peer's next request.
+    Request,
+    /// The peer's last request once more: its answer goes out again.
+    Repeated,
+    /// The request that is being worked on, once more.
+    InProgress,
+    /// The answer to our request.
+    Response,
+    /// Neither: too old, too new, or an answer to nothing.
+    Stray,
+}
+
+/// What a retransmission deadline asks for.
+pub(crate) enum Due<'a> {
+    /// Send these again, and wait this long.
+    Again(&'a [Vec<u8>], Duration),
+    /// The peer has not answered in time.
+    GivenUp,
+    /// Nothing is outstanding.
+    Nothing,
+}
+
+/// No message id is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IdsExhausted;
+
+impl Window {
+    /// A window whose IKE_SA_INIT is over.
+    pub(crate) fn after_init() -> Self {
+        Self { next_request: 1, expected: 1, ..Self::default() }
+    }
+
+    /// Where a message belongs. Says nothing of its authenticity.
+    pub(crate) fn place(&self, header: &Header) -> Place {
+        let id = header.message_id;
+        if header.response {
+            return match &self.outstanding {
+                Some(outstanding) if outstanding.id == id => Place::Response,
+                _ => Place::Stray,
+            };
+        }
+        if id.0 == self.expected {
+            return if self.answering { Place::InProgress } else { Place::Request };
+        }
+        if self.answer.is_some() && id.0.checked_add(1) == Some(self.expected) {
+            return Place::Repeated;
+        }
+        Place::Stray
+    }
+
+    /// The id of the next request. Only one may be outstanding.
+    pub(crate) fn next_id(&self) -> Result<MessageId, IdsExhausted> {
+        // The last number is never used, so that the counter cannot wrap.
+        if self.next_request == u32::MAX { Err(IdsExhausted) } else { Ok(MessageId(self.next_request)) }
+    }
+
+    /// Remembers a request that has just been sent with [`Self::next_id`]; gives the wait for its answer.
+    pub(crate) fn sent(&mut self, now: Time, datagrams: Datagrams, policy: &Retransmission) -> Duration {
+        let id = MessageId(self.next_request);
+        self.next_request = self.next_request.saturating_add(1);
+        let give_up = now + policy.give_up;
+        self.outstanding = Some(Box::new(Outstanding { id, datagrams, attempts: 0, give_up }));
+        policy.wait(0)
+    }
+
+    /// Whether a request of ours is unanswered.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.outstanding.is_some()
+    }
+
+    /// How often the outstanding request has been sent again.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.outstanding.as_ref().map_or(0, |outstanding| outstanding.attempts)
+    }
+
+    /// Brings the end of an attempt nearer.
+    pub(crate) fn give_up_by(&mut self, at: Time) {
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.give_up = outstanding.give_up.min(at);
+        }
+    }
+
+    /// A retransmission deadline has passed.
+    pub(crate) fn due(&mut self, now: Time, policy: &Retransmission) -> Due<'_> {
+        let Some(outstanding) = &mut self.outstanding else {
+            return Due::Nothing;
+        };
+        if now >= outstanding.give_up {
+            return Due::GivenUp;
+        }
+        outstanding.attempts = outstanding.attempts.saturating_add(1);
+        let left = outstanding.give_up.since(now);
+        Due::Again(&outstanding.datagrams, policy.wait(outstanding.attempts).min(left))
+    }
+
+    /// Changes the outstanding request, for IKE_SA_INIT with a cookie or another group: same id, new bytes.
+    pub(crate) fn replace(&mut self, datagrams: Datagrams) {
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.datagrams = datagrams;
+        }
+    }
+
+    /// Our request has its answer.
+    pub(crate) fn answered(&mut self) {
+        self.outstanding = None;
+        self.collecting_response = None;
+    }
+
+    /// Work on the peer's request begins: copies of it are dropped until there is an answer.
+    pub(crate) fn begin_answer(&mut self) {
+        self.answering = true;
+        self.collecting_request = None;
+    }
+
+    /// The id of the request that is worked on.
+    pub(crate) fn answering_id(&self) -> MessageId {
+        MessageId(self.expected)
+    }
+
+    /// The answer is ready; it stays until the next request is answered.
+    pub(crate) fn keep_answer(&mut self, datagrams: Datagrams) {
+        self.answering = false;
+        self.expected = self.expected.saturating_add(1);
+        self.answer = Some(datagrams);
+    }
+
+    /// The answer to the peer's last request.
+    pub(crate) fn last_answer(&self) -> &[Vec<u8>] {
+        self.answer.as_deref().unwrap_or_default()
+    }
+
+    /// Where the fragments of a message are collected. Fragments of another message give way: the window
+    /// has room for one each way.
+    pub(crate) fn reassembly(&mut self, header: &Header, now: Time) -> &mut Reassembly {
+        let slot =
+            if header.response { &mut self.collecting_response } else { &mut self.collecting_request };
+        if slot.as_ref().is_some_and(|collecting| collecting.id != header.message_id) {
+            *slot = None;
+        }
+        &mut slot
+            .get_or_insert_with(|| {
+                Box::new(Collecting { id: header.message_id, since: now, parts: Reassembly::default() })
+            })
+            .parts
+    }
+
+    /// When the oldest incomplete message is thrown away.
+    pub(crate) fn reassembly_deadline(&self) -> Option<Time> {
+        [&self.collecting_request, &self.collecting_response]
+            .into_iter()
+            .flatten()
+            .map(|collecting| collecting.since + REASSEMBLY_TIME)
+            .min()
+    }
+
+    /// Throws away what has been incomplete for too long.
+    pub(crate) fn expire_fragments(&mut self, now: Time) {
+        for slot in [&mut self.collecting_request, &mut self.collecting_response] {
+            if slot.as_ref().is_some_and(|collecting| collecting.since + REASSEMBLY_TIME <= now) {
+                *slot = None;
+            }
+        }
+    }
+}
