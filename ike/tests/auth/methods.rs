@@ -1,14 +1,14 @@
 //! AUTH payloads: what is signed, by which method, and what is taken.
 
 use crate::support::{
-    NOW, OCTETS, certificate, exchange, identity, key, local, remote, sign, store, task, x509,
+    NOW, OCTETS, certificate, exchange, identity, key, local, local_with, remote, sign, store, task, x509,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
 use tidegate_ike::auth::{
     Algorithm, AlgorithmError, AuthFailure, Blame, CannotSign, CertificateCheck, ExpectedMethod,
-    HashAlgorithm, KeyKind, LocalAuth, RemoteAuth, RemoteCertificates, RemoteKeys, RsaPadding, RsaSha1,
-    accepted_hashes, psk_auth, signed_octets,
+    HashAlgorithm, KeyKind, LocalAuth, LocalAuthError, LocalCertificate, RemoteAuth, RemoteCertificates,
+    RemoteKeys, RsaPadding, RsaSha1, accepted_hashes, psk_auth, signed_octets,
 };
 use tidegate_ike::crypto::{PrfId, RING, Secret, SignatureError, SignatureScheme};
 use tidegate_ike::identity::{Identity, IdentityError};
@@ -29,7 +29,7 @@ fn moon() -> LocalAuth {
 }
 
 fn rsa(padding: RsaPadding, name: &str) -> LocalAuth {
-    LocalAuth::Certificate { chain: vec![certificate(name)], key: key(name), padding }
+    local_with(&[name], name, padding)
 }
 
 fn raw(name: &str) -> LocalAuth {
@@ -351,9 +351,10 @@ fn method_1_is_refused_unless_it_is_asked_for() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/certs/rsa-sha1.sig");
     let auth = AuthPayload { method: 1, data: std::fs::read(path).expect(path) };
     let id = name_of("moon-rsa");
+    assert_eq!(refusal_of(auth.clone(), "moon-rsa", &id), AuthFailure::RsaSha1Refused);
     assert_eq!(
-        refusal_of(auth.clone(), "moon-rsa", &id),
-        AuthFailure::MethodNotAllowed { expected: ExpectedMethod::Signature, actual: 1 }
+        refusal_of(auth.clone(), "moon", MOON),
+        AuthFailure::KeyMismatch { method: 1, key: KeyKind::P256 }
     );
     let (store, issuers) = (Arc::new(store(&["root"])), Vec::new());
     let legacy = RemoteCertificates { store, issuers, rsa_sha1: RsaSha1::Accept };
@@ -472,6 +473,25 @@ fn a_name_of_our_certificate_is_sent_as_the_certificate_encodes_it() {
         assert_eq!(connector.id_payload(&identity(other)), identity(other).to_payload());
     }
     assert_eq!(LocalAuth::Psk(psk("secret")).id_payload(&identity(MOON)), identity(MOON).to_payload());
+}
+
+#[test]
+fn a_certificate_of_ours_that_cannot_work_is_refused_when_it_is_loaded() {
+    let load = |chain: &[Vec<u8>], key_name: &str| {
+        LocalCertificate::new(chain, key(key_name), RsaPadding::Pkcs1).map(|_| ())
+    };
+    let subject = MOON.parse().expect("a name");
+    assert_eq!(load(&[certificate("moon"), certificate("root")], "moon"), Ok(()));
+    assert_eq!(load(&[certificate("moon")], "moon-rsa"), Err(LocalAuthError::KeyMismatch { subject }));
+    assert_eq!(load(&[], "moon"), Err(LocalAuthError::Missing));
+    assert_eq!(
+        load(&[certificate("moon"), vec![0x30]], "moon"),
+        Err(LocalAuthError::Unreadable { position: 1, check: CertificateCheck::Malformed })
+    );
+    assert_eq!(
+        load(&[certificate("moon-rsa1024")], "moon"),
+        Err(LocalAuthError::Key(SignatureError::WeakKey { bits: 1024 }))
+    );
 }
 
 #[test]

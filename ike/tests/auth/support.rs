@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use tidegate_ike::WallTime;
 use tidegate_ike::auth::{
-    AuthFailure, Authenticated, CertificateCheck, CertificateVerdict, EndEntity, LocalAuth, RemoteAuth,
-    RemoteCertificates, Revocation, RsaPadding, RsaSha1, SignTask, TrustStore, VerifyTask, WhichCertificate,
-    accepted_hashes, encoding,
+    AuthFailure, Authenticated, CertificateCheck, CertificateVerdict, EndEntity, LocalAuth, LocalCertificate,
+    RemoteAuth, RemoteCertificates, Revocation, RsaPadding, RsaSha1, SignTask, TrustStore, VerifyTask,
+    WhichCertificate, accepted_hashes, encoding,
 };
 use tidegate_ike::crypto::{PrfId, RING, SigningKey, SystemRandom, pem};
 use tidegate_ike::identity::{Identity, IdentityPattern};
@@ -75,12 +75,13 @@ pub(crate) fn refused(result: Result<EndEntity, CertificateVerdict>) -> (Certifi
 }
 
 /// A certificate of the test PKI with its key.
+pub(crate) fn local_with(chain: &[&str], key_name: &str, padding: RsaPadding) -> LocalAuth {
+    let chain: Vec<Vec<u8>> = chain.iter().map(|name| certificate(name)).collect();
+    LocalAuth::Certificate(LocalCertificate::new(&chain, key(key_name), padding).expect(key_name))
+}
+
 pub(crate) fn local(chain: &[&str], key_name: &str) -> LocalAuth {
-    LocalAuth::Certificate {
-        chain: chain.iter().map(|name| certificate(name)).collect(),
-        key: key(key_name),
-        padding: RsaPadding::Pkcs1,
-    }
+    local_with(chain, key_name, RsaPadding::Pkcs1)
 }
 
 pub(crate) fn remote(store: TrustStore) -> RemoteAuth {
