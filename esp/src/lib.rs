@@ -5,11 +5,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod counters;
 pub mod crypto;
+pub mod encap;
+pub mod outer;
 pub mod params;
 pub mod selector;
 pub mod spi;
+mod sync;
 
-pub use params::{Direction, Encapsulation, Limits, Params, Path, SequenceNumbers};
+pub use counters::{Counters, CountersSnapshot, DropReason};
+pub use outer::Marking;
+pub use params::{Direction, Encapsulation, Limits, Params, Path, SequenceNumbers, TfcPadding};
 pub use selector::{AddressRange, Ports, SelectorPair, TrafficSelector};
 pub use spi::Spi;
