@@ -8,14 +8,22 @@
 pub mod counters;
 pub mod crypto;
 pub mod encap;
+pub mod inbound;
+mod iv;
+pub mod outbound;
 pub mod outer;
 pub mod params;
 pub mod replay;
 pub mod selector;
 pub mod spi;
 mod sync;
+mod transform;
+pub mod wire;
 
 pub use counters::{Counters, CountersSnapshot, DropReason};
+pub use inbound::{Inbound, Opened, Rejected};
+pub use iv::IvSecret;
+pub use outbound::{NotSealed, Outbound, Reservation, Spent};
 pub use outer::Marking;
 pub use params::{Direction, Encapsulation, Limits, Params, Path, SequenceNumbers, TfcPadding};
 pub use replay::Freshness;
