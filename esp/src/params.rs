@@ -1,6 +1,7 @@
 //! One direction of an SA as plain data: what a key exchange hands to the packet side.
 
 use crate::crypto::{KeyMaterial, Suite};
+use crate::outer::Marking;
 use crate::{SelectorPair, Spi};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +27,10 @@ pub struct Params {
     pub limits: Limits,
     /// How many packets the anti-replay window spans; 0 switches the check off.
     pub replay_window: u16,
+    /// How far datagrams are padded to hide their length.
+    pub tfc: TfcPadding,
+    /// What the outer header takes from the inner one, and gives back.
+    pub marking: Marking,
 }
 
 /// Which way packets go.
@@ -78,6 +83,28 @@ pub struct Limits {
     pub soft_bytes: u64,
     /// Bytes until the SA stops.
     pub hard_bytes: u64,
+}
+
+/// Padding for traffic flow confidentiality (RFC 4303 §2.7). Not to be used towards a peer that sent
+/// ESP_TFC_PADDING_NOT_SUPPORTED (RFC 7296 §1.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TfcPadding {
+    /// Datagrams show their length.
+    #[default]
+    None,
+    /// Shorter datagrams are padded to this length; longer ones show theirs.
+    To(u16),
+}
+
+impl TfcPadding {
+    /// Length of a datagram of this length with its TFC padding.
+    #[inline]
+    pub fn padded_len(self, datagram_len: usize) -> usize {
+        match self {
+            Self::None => datagram_len,
+            Self::To(length) => datagram_len.max(length.into()),
+        }
+    }
 }
 
 impl Limits {

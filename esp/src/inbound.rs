@@ -1,0 +1,202 @@
+//! The opening half of an SA.
+//!
+//! 1. Header and lengths: what cannot be a packet of this SA goes first.
+//! 2. The sequence number, its high half recovered, against the window: a look, nothing changes.
+//! 3. Integrity, then decryption, in place.
+//! 4. The window takes the number. Of several copies in flight one gets past this point.
+//! 5. Padding, next header and the datagram's own length: only now do they come from the peer.
+//! 6. The selectors: see [`Opened::admit`].
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use crate::counters::DropReason;
+use crate::crypto::{Backend, KeyLengthError, OpeningKey};
+use crate::replay::{Freshness, Replay, Window};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::transform::Transform;
+use crate::wire::{self, Header, Malformed};
+use crate::{Limits, Params, SelectorPair, SequenceNumbers, Spi};
+use std::sync::Arc;
+
+/// One direction of an SA, from the peer to us. Any number of threads may open packets with it.
+pub struct Inbound {
+    spi: Spi,
+    key: OpeningKey,
+    transform: Transform,
+    sequence_numbers: SequenceNumbers,
+    window: Window,
+    packets: AtomicU64,
+    bytes: AtomicU64,
+    limits: Limits,
+    successor_asked: AtomicBool,
+    selectors: Arc<SelectorPair>,
+}
+
+/// A packet whose integrity holds and whose number was taken. Its datagram is still out of reach: it must
+/// be shown to be one the SA covers.
+pub struct Opened<'a> {
+    datagram: &'a mut [u8],
+    selectors: &'a SelectorPair,
+    freshness: Freshness,
+    soft_limit: bool,
+}
+
+/// A packet that went no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Why.
+    pub reason: DropReason,
+    /// How its number stood, if it came from the peer beyond doubt: such a packet is a sign of life, and
+    /// the SA it came on is in use, whatever is wrong with it.
+    pub authentic: Option<Freshness>,
+}
+
+impl Inbound {
+    /// Expands the keys of one direction.
+    pub fn new(backend: Backend, params: &Params) -> Result<Self, KeyLengthError> {
+        Ok(Self {
+            spi: params.spi,
+            key: OpeningKey::new(backend, params.suite, &params.keys)?,
+            transform: Transform::new(params.suite, params.sequence_numbers),
+            sequence_numbers: params.sequence_numbers,
+            window: Window::new(params.replay_window),
+            packets: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            limits: params.limits,
+            successor_asked: AtomicBool::new(false),
+            selectors: Arc::clone(&params.selectors),
+        })
+    }
+
+    /// Our index.
+    pub fn spi(&self) -> Spi {
+        self.spi
+    }
+
+    /// What the SA protects.
+    pub fn selectors(&self) -> &Arc<SelectorPair> {
+        &self.selectors
+    }
+
+    /// Authentic packets so far.
+    pub fn packets(&self) -> u64 {
+        self.packets.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of authentic plaintext so far, padding included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Opens an ESP packet in place. On failure `packet` may have been overwritten, never with plaintext
+    /// that is not authentic.
+    ///
+    /// If 2^32 packets on end are lost, extended numbers lose step for good. RFC 4303 appendix A3 would try
+    /// higher halves in turn: here it is left to the liveness check of IKE, which takes seconds where that
+    /// loss takes minutes at any rate a link can carry.
+    #[inline]
+    pub fn open<'a>(&'a self, packet: &'a mut [u8]) -> Result<Opened<'a>, Rejected> {
+        let header = Header::parse(packet).ok_or(DropReason::Malformed)?;
+        if header.spi != self.spi {
+            return Err(DropReason::NoSa.into());
+        }
+        if packet.len() < self.shortest() {
+            return Err(DropReason::Malformed.into());
+        }
+        if self.expired() {
+            return Err(DropReason::Expired.into());
+        }
+        let number = self.number(header.sequence_low).ok_or(DropReason::TooOld)?;
+        self.window.check(number).map_err(reason)?;
+        let plaintext = self.transform.open(&self.key, number, packet).map_err(|_| DropReason::Integrity)?;
+        let freshness = self.window.commit(number).map_err(reason)?;
+        let crossed = self.count(plaintext.len() as u64);
+        match wire::strip_trailer(plaintext) {
+            Ok(Some(datagram)) => Ok(Opened {
+                datagram,
+                selectors: &self.selectors,
+                freshness,
+                soft_limit: crossed && self.first_to_ask(),
+            }),
+            Ok(None) => Err(Rejected { reason: DropReason::Dummy, authentic: Some(freshness) }),
+            Err(malformed) => Err(Rejected { reason: malformed.into(), authentic: Some(freshness) }),
+        }
+    }
+
+    fn shortest(&self) -> usize {
+        let around = self.transform.front_len().saturating_add(self.transform.icv_len());
+        around.saturating_add(wire::TRAILER_LEN)
+    }
+
+    #[inline]
+    fn number(&self, low: u32) -> Option<u64> {
+        match self.sequence_numbers {
+            SequenceNumbers::Short => Some(low.into()),
+            SequenceNumbers::Extended => self.window.recover(low),
+        }
+    }
+
+    fn expired(&self) -> bool {
+        self.packets() >= self.limits.hard_packets || self.bytes() >= self.limits.hard_bytes
+    }
+
+    /// Counts one packet; whether a soft limit is passed.
+    #[inline]
+    fn count(&self, bytes: u64) -> bool {
+        let packets = self.packets.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        packets >= self.limits.soft_packets || bytes >= self.limits.soft_bytes
+    }
+
+    fn first_to_ask(&self) -> bool {
+        // The plain load keeps the word shared once the question has been asked.
+        !self.successor_asked.load(Ordering::Relaxed) && !self.successor_asked.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl<'a> Opened<'a> {
+    /// How the packet's number stood: the first of an SA tells that the peer has moved to it, and only a
+    /// packet newer than all others may move a peer's address.
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    /// Whether this packet passed a soft limit: true for one packet in the life of an SA.
+    pub fn passed_soft_limit(&self) -> bool {
+        self.soft_limit
+    }
+
+    /// Hands out the datagram if `covers` finds it among the SA's selectors (RFC 4301 §5.2 step 4): a peer
+    /// may send from no address but its own.
+    pub fn admit(self, covers: impl FnOnce(&SelectorPair, &[u8]) -> bool) -> Result<&'a mut [u8], Rejected> {
+        if covers(self.selectors, self.datagram) {
+            Ok(self.datagram)
+        } else {
+            Err(Rejected { reason: DropReason::Selector, authentic: Some(self.freshness) })
+        }
+    }
+}
+
+impl From<DropReason> for Rejected {
+    /// A packet of which nobody can say where it came from.
+    fn from(reason: DropReason) -> Self {
+        Self { reason, authentic: None }
+    }
+}
+
+impl From<Malformed> for DropReason {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Padding => Self::Padding,
+            Malformed::NextHeader => Self::NextHeader,
+            Malformed::InnerLength => Self::InnerLength,
+        }
+    }
+}
+
+fn reason(replay: Replay) -> DropReason {
+    match replay {
+        Replay::Duplicate => DropReason::Replayed,
+        Replay::TooOld => DropReason::TooOld,
+    }
+}
