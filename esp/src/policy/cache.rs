@@ -1,8 +1,8 @@
 //! Decisions remembered by flow.
 //!
-//! A cache belongs to one worker and is made once. Each flow has one place in it; a flow that collides takes
-//! the place over. Entries are valid for the tables they were made from and no others, so that nothing ever
-//! has to be cleared.
+//! A cache belongs to one worker and is made once. Each flow has a few places in it, so that two busy ones
+//! hardly ever drive each other out. Entries are valid for the tables they were made from and no others, so
+//! nothing ever has to be cleared.
 
 use crate::flow::{Flow, Transport};
 use crate::snapshot::Decision;
@@ -11,9 +11,19 @@ use std::net::IpAddr;
 /// Remembers what was decided for recent flows.
 #[derive(Clone, Debug)]
 pub struct FlowCache {
-    entries: Box<[Entry]>,
+    sets: Box<[Set]>,
     /// Nobody outside can tell which flows collide.
     seed: u64,
+}
+
+/// How many places a flow has.
+const WAYS: usize = 4;
+
+/// Hashes stand together, so that as a rule only one entry is looked at.
+#[derive(Clone, Copy, Debug)]
+struct Set {
+    hashes: [u64; WAYS],
+    entries: [Entry; WAYS],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +35,11 @@ struct Entry {
 }
 
 impl FlowCache {
-    /// A cache for as many flows, rounded up to a power of two; the seed is to be random.
+    /// A cache for about as many flows; the seed is to be random.
     pub fn new(flows: usize, seed: u64) -> Self {
         let empty = Entry { flow: Flow::UNSPECIFIED, routes: 0, decision: Decision::NoRule };
-        Self { entries: vec![empty; flows.next_power_of_two()].into(), seed }
+        let empty = Set { hashes: [0; WAYS], entries: [empty; WAYS] };
+        Self { sets: vec![empty; flows.div_ceil(WAYS).next_power_of_two()].into(), seed }
     }
 
     /// What was decided for the flow by the tables of that number; what was not, `decide` decides.
@@ -38,15 +49,36 @@ impl FlowCache {
         flow: &Flow,
         decide: impl FnOnce() -> Decision,
     ) -> Decision {
+        let hash = hash(self.seed, flow);
         // A power of two, so the mask is one less.
-        let mask = self.entries.len().wrapping_sub(1);
-        let index = usize::try_from(hash(self.seed, flow) & u64::MAX >> 1).unwrap_or(0) & mask;
-        let Some(entry) = self.entries.get_mut(index) else { return decide() };
-        if entry.routes != routes || entry.flow != *flow {
-            *entry = Entry { flow: *flow, routes, decision: decide() };
+        let index = low_bits(hash) & self.sets.len().wrapping_sub(1);
+        let Some(set) = self.sets.get_mut(index) else { return decide() };
+        let mut places = set.hashes.iter().zip(&set.entries);
+        let same = |(known, entry): &(&u64, &Entry)| {
+            **known == hash && entry.routes == routes && entry.flow == *flow
+        };
+        if let Some((_, known)) = places.find(same) {
+            return known.decision;
         }
-        entry.decision
+        let decision = decide();
+        set.put(hash, Entry { flow: *flow, routes, decision });
+        decision
     }
+}
+
+impl Set {
+    /// Takes a place of former tables if there is one, otherwise any.
+    fn put(&mut self, hash: u64, entry: Entry) {
+        let stale = self.entries.iter().position(|old| old.routes != entry.routes);
+        let place = stale.unwrap_or(low_bits(hash >> 48) % WAYS);
+        if let (Some(known), Some(old)) = (self.hashes.get_mut(place), self.entries.get_mut(place)) {
+            (*known, *old) = (hash, entry);
+        }
+    }
+}
+
+fn low_bits(hash: u64) -> usize {
+    usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 fn hash(seed: u64, flow: &Flow) -> u64 {

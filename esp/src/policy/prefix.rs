@@ -1,9 +1,9 @@
 //! A map from prefixes to values that is cheap to copy.
 //!
-//! A node stands for the first `depth` bits of an address, `depth` a multiple of four. It holds the values of
-//! prefixes that end within the next four bits and the nodes below, both packed behind bitmaps. Levels on
-//! which nothing branches are left out, so a walk takes as many steps as prefixes really differ by: four or
-//! five among ten thousand peers.
+//! A node stands for the first `depth` bits of an address, `depth` a multiple of six. It holds the values of
+//! prefixes that end within the next six bits and the nodes below, both packed behind bitmaps. Levels on
+//! which nothing branches are left out, so a walk takes as many steps as prefixes really differ by: three
+//! among ten thousand peers. A wider stride would save the third and make each publication copy more.
 //!
 //! Nodes are shared between copies of the map. An edit copies the nodes on its way down unless nobody else
 //! has them; what a copy of the map sees never changes.
@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 /// Bits a level looks at.
-const STRIDE: u8 = 4;
+const STRIDE: u8 = 6;
 
 /// A prefix: its bits from the top of the number, zeroes behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +29,11 @@ pub(crate) struct PrefixMap<V> {
 struct Node<V> {
     bits: u128,
     depth: u8,
-    /// Which prefixes that end here have a value: one of no more bits, then two of one, four of two, eight
-    /// of three.
-    ending: u16,
-    /// Which of the next four bits lead to a node.
-    branching: u16,
+    /// Which prefixes that end here have a value: one of no more bits, then two of one, four of two and so
+    /// on.
+    ending: u64,
+    /// Which of the next bits lead to a node.
+    branching: u64,
     values: Vec<V>,
     nodes: Vec<Arc<Self>>,
 }
@@ -51,7 +51,7 @@ impl Prefix {
 
     /// Which of the node's values is its own.
     fn ending(self) -> u32 {
-        ending(nibble(self.bits, self.depth()), self.length % STRIDE)
+        ending(digit(self.bits, self.depth()), self.length % STRIDE)
     }
 }
 
@@ -84,18 +84,21 @@ impl<V> Node<V> {
         if (self.bits ^ address) & mask(self.depth) != 0 {
             return None;
         }
-        let nibble = nibble(address, self.depth);
-        let below = packed(self.branching, nibble).and_then(|index| self.nodes.get(index));
+        let digit = digit(address, self.depth);
+        let below = packed(self.branching, digit).and_then(|index| self.nodes.get(index));
         if let Some(found) = below.and_then(|node| node.find(address, accept)) {
             return Some(found);
         }
-        if self.ending == 0 {
-            return None;
+        // Places are in the order of length, so the highest one left is the longest.
+        let mut left = self.ending & ON_THE_WAY.get(usize::try_from(digit).ok()?)?;
+        while left != 0 {
+            let place = left.ilog2();
+            if let Some(found) = self.values.get(rank(self.ending, place)).and_then(&mut *accept) {
+                return Some(found);
+            }
+            left ^= 1 << place;
         }
-        (0..STRIDE).rev().find_map(|bits| {
-            let index = packed(self.ending, ending(nibble, bits))?;
-            self.values.get(index).and_then(&mut *accept)
-        })
+        None
     }
 
     fn empty(bits: u128, depth: u8) -> Self {
@@ -112,16 +115,16 @@ impl<V> Node<V> {
         }
     }
 
-    fn take_node(&mut self, nibble: u32) -> Option<Arc<Self>> {
-        let index = packed(self.branching, nibble)?;
-        self.branching &= !(1 << nibble);
+    fn take_node(&mut self, digit: u32) -> Option<Arc<Self>> {
+        let index = packed(self.branching, digit)?;
+        self.branching &= !(1 << digit);
         Some(self.nodes.remove(index))
     }
 
     fn put_node(&mut self, node: Arc<Self>) {
-        let nibble = nibble(node.bits, self.depth);
-        self.nodes.insert(rank(self.branching, nibble), node);
-        self.branching |= 1 << nibble;
+        let digit = digit(node.bits, self.depth);
+        self.nodes.insert(rank(self.branching, digit), node);
+        self.branching |= 1 << digit;
     }
 
     /// A node without values is needed only where ways part.
@@ -159,7 +162,7 @@ fn edit<V: Clone>(
     if prefix.depth() == own.depth {
         own.change(prefix.ending(), change);
     } else {
-        let below = own.take_node(nibble(prefix.bits, own.depth));
+        let below = own.take_node(digit(prefix.bits, own.depth));
         edit(below, prefix, change).into_iter().for_each(|below| own.put_node(below));
     }
     node.collapse()
@@ -184,26 +187,41 @@ fn mask(length: u8) -> u128 {
     !u128::MAX.checked_shr(length.into()).unwrap_or(0)
 }
 
-/// The four bits behind the first `depth`; zero at the end of an address.
-fn nibble(bits: u128, depth: u8) -> u32 {
+/// The bits behind the first `depth`; zero at the end of an address.
+fn digit(bits: u128, depth: u8) -> u32 {
     let top = bits.checked_shl(depth.into()).unwrap_or(0) >> (u128::BITS - u32::from(STRIDE));
-    // Four bits are left.
+    // Six bits are left.
     u32::try_from(top).unwrap_or(0)
 }
 
-/// The place of the prefix that consists of the first `bits` of the nibble.
-fn ending(nibble: u32, bits: u8) -> u32 {
-    (1 << bits) - 1 + (nibble >> (STRIDE - bits))
+/// The place of the prefix that consists of the first `bits` of the digit.
+const fn ending(digit: u32, bits: u8) -> u32 {
+    (1 << bits) - 1 + (digit >> (STRIDE - bits))
 }
 
+/// For each digit the places of all prefixes that it begins with.
+const ON_THE_WAY: [u64; 1 << STRIDE] = {
+    let mut places = [0; 1 << STRIDE];
+    let mut digit = 0_u32;
+    while digit < 1 << STRIDE {
+        let mut bits = 0;
+        while bits < STRIDE {
+            places[digit as usize] |= 1 << ending(digit, bits);
+            bits += 1;
+        }
+        digit += 1;
+    }
+    places
+};
+
 /// Where among the packed ones the one at `place` stands, if it is there.
-fn packed(bitmap: u16, place: u32) -> Option<usize> {
+fn packed(bitmap: u64, place: u32) -> Option<usize> {
     (bitmap >> place & 1 != 0).then(|| rank(bitmap, place))
 }
 
 /// How many are there before `place`.
-fn rank(bitmap: u16, place: u32) -> usize {
-    // At most 16.
+fn rank(bitmap: u64, place: u32) -> usize {
+    // At most 64.
     usize::try_from((bitmap & ((1 << place) - 1)).count_ones()).unwrap_or(usize::MAX)
 }
 
