@@ -5,7 +5,7 @@
 //! 64-bit lanes, which the compiler turns into vector additions; the carries are folded once at the end.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use crate::flow::{IPV4_HEADER, IPV6_HEADER};
+use crate::headers::{IPV4_HEADER, IPV6_HEADER, low};
 
 const LANES: usize = 8;
 
@@ -53,9 +53,8 @@ impl Sum {
             Some(4) => header.get(12..IPV4_HEADER),
             _ => header.get(8..IPV6_HEADER),
         };
-        // Lengths past 65,535 do not occur in a packet; their low half is all that is left of them here.
-        let [.., l0, l1] = length.to_be_bytes();
-        self.bytes(addresses.unwrap_or_default()).word(protocol.into()).word(u16::from_be_bytes([l0, l1]))
+        let length = u16::from_be_bytes(low(length));
+        self.bytes(addresses.unwrap_or_default()).word(protocol.into()).word(length)
     }
 
     /// The sum itself, as it is put into a packet whose checksum the kernel is to finish.

@@ -5,30 +5,10 @@
 //! 2. What stands behind them gives the ports, unless the packet is a later fragment.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use crate::headers::{IPV4_HEADER, IPV6_HEADER, protocol};
 use std::error::Error;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// IP protocol numbers that packets are told apart by.
-pub(crate) mod protocol {
-    pub(crate) const HOP_BY_HOP: u8 = 0;
-    pub(crate) const ICMP: u8 = 1;
-    pub(crate) const TCP: u8 = 6;
-    pub(crate) const UDP: u8 = 17;
-    pub(crate) const DCCP: u8 = 33;
-    pub(crate) const ROUTING: u8 = 43;
-    pub(crate) const FRAGMENT: u8 = 44;
-    pub(crate) const ICMPV6: u8 = 58;
-    pub(crate) const DESTINATION_OPTIONS: u8 = 60;
-    pub(crate) const SCTP: u8 = 132;
-    pub(crate) const MOBILITY: u8 = 135;
-    pub(crate) const UDP_LITE: u8 = 136;
-}
-
-/// The length of an IPv4 header without options.
-pub(crate) const IPV4_HEADER: usize = 20;
-/// The length of an IPv6 header without extensions.
-pub(crate) const IPV6_HEADER: usize = 40;
 
 /// How many IPv6 extension headers a packet may have before it is taken for an attack on whoever walks
 /// them; RFC 8200 §4.1 knows of six that make sense together.
@@ -159,6 +139,18 @@ impl Flow {
             other => other.kind_and_code(),
         };
         End { address: self.destination, protocol: self.protocol, port }
+    }
+
+    /// The flow of the answers.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let transport = match self.transport {
+            Transport::Ports { source, destination } => {
+                Transport::Ports { source: destination, destination: source }
+            }
+            other => other,
+        };
+        Self { source: self.destination, destination: self.source, protocol: self.protocol, transport }
     }
 
     /// Whether the addresses are IPv4.

@@ -8,9 +8,14 @@
 pub mod checksum;
 pub mod crypto;
 pub mod flow;
+mod headers;
+pub mod icmp;
+pub mod mss;
 pub mod params;
+pub mod policy;
 pub mod segment;
 pub mod selector;
+pub mod snapshot;
 pub mod spi;
 pub mod virtio;
 

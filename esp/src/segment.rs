@@ -6,8 +6,8 @@
 
 mod candidate;
 mod group;
-mod header;
 mod join;
+mod kind;
 mod split;
 
 pub use join::{Joined, Joiner, Offloads};

@@ -1,5 +1,9 @@
 //! The Security Parameters Index of an ESP SA.
 
+mod allocator;
+
+pub use allocator::{SpiAllocator, SpisExhausted};
+
 use std::fmt;
 use std::num::NonZeroU32;
 

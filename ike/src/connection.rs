@@ -5,6 +5,7 @@
 use crate::auth::{LocalAuth, RemoteAuth};
 use crate::identity::{Identity, IdentityPattern};
 use crate::narrow::ConfiguredSelector;
+use crate::nat::SourceClaim;
 use crate::proposal::{EspProposal, IkeProposal};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ pub struct LocalEnd {
     /// Who we say we are.
     pub identity: Identity,
     /// How we prove it.
-    pub auth: LocalAuth,
+    pub auth: Arc<LocalAuth>,
     /// Addresses we may be reached at; empty for any.
     pub addresses: Vec<IpAddr>,
     /// The port that IKE_SA_INIT leaves from.
@@ -213,6 +214,13 @@ impl Retransmission {
     pub fn wait(&self, attempt: u32) -> Duration {
         let seconds = self.first.as_secs_f64() * self.factor.powi(attempt.min(64) as i32);
         Duration::try_from_secs_f64(seconds).unwrap_or(self.give_up).min(self.give_up)
+    }
+}
+
+impl EncapsulationPolicy {
+    /// What our messages say of the address they leave from.
+    pub(crate) fn claim(self) -> SourceClaim {
+        if self == Self::Udp { SourceClaim::Forced } else { SourceClaim::Honest }
     }
 }
 

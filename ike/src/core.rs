@@ -7,14 +7,15 @@ use crate::connection::Connection;
 use crate::counters::Counters;
 use crate::crypto::{GroupId, Provider, Random};
 use crate::event::Event;
-use crate::identity::Identity;
+use crate::identity::{Identity, IdentityPattern};
 use crate::output::{Framing, Job, JobId, Output, Outputs, Path, Task, Transmit};
 use crate::pool::Pools;
 use crate::registry::Registry;
 use crate::sa::IkeSa;
+use crate::sa::established::Luggage;
 use crate::wire::IkeSpi;
 use crate::{Config, Now, SaId};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(crate) struct Core {
     pub(crate) random: Box<dyn Random>,
     pub(crate) registry: Registry,
     pub(crate) pools: Pools,
+    pub(crate) peers: Peers,
     pub(crate) local_addresses: Vec<IpAddr>,
     pub(crate) counters: Counters,
     pub(crate) outputs: Outputs,
@@ -40,17 +42,24 @@ pub(crate) struct Core {
 pub(crate) enum Effect {
     /// A new IKE SA stands.
     Spawn(Box<IkeSa>),
-    /// The children of one IKE SA belong to another from now on.
-    MoveChildren {
-        /// Where they are.
+    /// What an IKE SA held belongs to its successor from now on.
+    Adopt {
+        /// The old one.
         from: SaId,
-        /// Where they go.
+        /// The successor.
         to: SaId,
+        /// What it held.
+        luggage: Box<Luggage>,
+    },
+    /// The peer has shown which of two successors of `old` it goes on with.
+    Settle {
+        /// The old one.
+        old: SaId,
+        /// The successor.
+        winner: SaId,
     },
     /// Close an IKE SA, towards the peer too.
     Close(SaId, crate::verdict::Verdict),
-    /// Forget an IKE SA that the peer has lost; nobody is told.
-    Forget(SaId, crate::verdict::Verdict),
     /// An inbound SPI belongs to this IKE SA.
     ChildAdded(Spi, SaId),
     /// An inbound SPI belongs to nobody.
@@ -66,11 +75,12 @@ pub(crate) enum Effect {
     },
     /// A half-open SA is half-open no more.
     HalfOpenOver(SaId),
-    /// The exchange of `sa` that was meant to follow a rekey has settled which SA lives.
-    Retry(SaId),
     /// Set up an IKE SA anew, to take the place of this one.
     Reauthenticate(SaId, Arc<Connection>, Path),
 }
+
+/// The IKE SAs of each peer that has proved who it is.
+pub(crate) type Peers = BTreeMap<Identity, Vec<SaId>>;
 
 /// Hands out names for SAs; a name is never given twice.
 #[derive(Debug, Default)]
@@ -150,6 +160,11 @@ impl Core {
     /// Hands a task to whoever does the arithmetic.
     pub(crate) fn submit(&mut self, id: JobId, task: Task) {
         self.outputs.push_back(Output::Job(Job::new(id, task)));
+    }
+
+    /// Whether we hold no IKE SA with the one peer that this can be (RFC 7296 §2.4).
+    pub(crate) fn is_first_contact(&self, peer: &IdentityPattern) -> bool {
+        matches!(peer, IdentityPattern::Exact(identity) if !self.peers.contains_key(identity))
     }
 
     pub(crate) fn event(&mut self, event: Event) {

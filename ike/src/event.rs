@@ -33,6 +33,13 @@ pub enum Event {
         /// Why.
         verdict: Verdict,
     },
+    /// A peer that nobody knows yet was turned away.
+    Refused {
+        /// Where it was.
+        path: Path,
+        /// Why.
+        verdict: Verdict,
+    },
     /// An IKE SA has been replaced by another with new keys; its children have moved there.
     IkeRekeyed {
         /// The old one.

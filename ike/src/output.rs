@@ -1,7 +1,7 @@
 //! What the engine hands to its driver: datagrams, orders for the packet side, jobs, events.
 
-use crate::crypto::{GroupId, KexError, PrivateValue, Provider, Random, Secret};
 use crate::auth::{AuthFailure, Authenticated, SignTask, VerifyTask};
+use crate::crypto::{GroupId, KexError, PrivateValue, Provider, Random, Secret};
 use crate::event::Event;
 use crate::wire::AuthPayload;
 use std::collections::VecDeque;
@@ -73,7 +73,6 @@ pub enum Framing {
 }
 
 /// One direction of a child for the packet side.
-#[derive(Debug)]
 pub struct Install {
     /// The child that it belongs to, named by its inbound SPI.
     pub child: Spi,
@@ -94,6 +93,18 @@ pub enum Duty {
     Standby,
 }
 
+impl fmt::Debug for Install {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Install")
+            .field("child", &self.child)
+            .field("name", &self.name)
+            .field("direction", &self.params.direction)
+            .field("spi", &self.params.spi)
+            .field("duty", &self.duty)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Names a job; means nothing to the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId {
@@ -109,9 +120,16 @@ pub struct Job {
 
 pub(crate) enum Task {
     /// Responder of a key exchange: make a value and agree at once.
-    Respond { provider: &'static Provider, group: GroupId, peer: Vec<u8> },
+    Respond {
+        provider: &'static Provider,
+        group: GroupId,
+        peer: Vec<u8>,
+    },
     /// Initiator of a key exchange: agree with the value made earlier.
-    Finish { private: Box<dyn PrivateValue>, peer: Vec<u8> },
+    Finish {
+        private: Box<dyn PrivateValue>,
+        peer: Vec<u8>,
+    },
     Sign(Box<SignTask>),
     Verify(Box<VerifyTask>),
 }

@@ -40,3 +40,12 @@ impl Add<Duration> for Time {
         Self(self.0.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
+
+/// What a driver says of the present: both of its clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The monotonic clock, by which everything is timed.
+    pub time: Time,
+    /// The wall clock, by which certificates are judged.
+    pub wall: WallTime,
+}

@@ -1,6 +1,6 @@
 //! Why something failed, and whose fault it was.
 
-use crate::auth::AuthFailure;
+use crate::auth::{AuthFailure, Blame};
 use crate::crypto::{GroupId, KexError};
 use crate::identity::Identity;
 use crate::proposal::ProposalMismatch;
@@ -121,7 +121,13 @@ impl Verdict {
 
 impl From<AuthFailure> for Verdict {
     fn from(failure: AuthFailure) -> Self {
-        Self::new(failure.culprit(), Cause::Authentication(Box::new(failure)))
+        let culprit = match failure.blame() {
+            Blame::Us => Culprit::Us,
+            Blame::Peer => Culprit::Peer,
+            Blame::Either => Culprit::Mismatch,
+            Blame::Protocol => Culprit::Misbehaviour,
+        };
+        Self::new(culprit, Cause::Authentication(Box::new(failure)))
     }
 }
 
@@ -201,9 +207,9 @@ struct Sides<'a>(&'a (Vec<TrafficSelector>, Vec<TrafficSelector>));
 impl fmt::Display for Sides<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = |f: &mut fmt::Formatter<'_>, list: &[TrafficSelector]| {
-            list.iter().enumerate().try_for_each(|(i, selector)| {
-                write!(f, "{}{selector}", if i == 0 { "" } else { "," })
-            })
+            list.iter()
+                .enumerate()
+                .try_for_each(|(i, selector)| write!(f, "{}{selector}", if i == 0 { "" } else { "," }))
         };
         side(f, &self.0.0)?;
         f.write_str(" to ")?;

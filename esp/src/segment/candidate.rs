@@ -1,12 +1,14 @@
 //! A packet that may be part of a super-packet, its headers read once.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::header::{
-    ACK, CWR, FIN, Kind, PSH, RST, SYN, UDP_HEADER, URG, double_at, put, tcp_length, word_at,
-};
 use super::join::{Offloads, Piece};
+use super::kind::Kind;
 use crate::checksum::Sum;
-use crate::flow::{Fragment, IPV4_HEADER, IPV6_HEADER, Inner, protocol};
+use crate::flow::{Fragment, Inner};
+use crate::headers::{
+    ACK, CWR, FIN, IPV4_HEADER, IPV6_HEADER, PSH, RST, SYN, UDP_HEADER, URG, double_at, protocol, put,
+    tcp_length, word_at,
+};
 
 /// The longest headers that are joined: IPv6 without extensions, TCP with all options.
 const HEADER: usize = IPV6_HEADER + 60;

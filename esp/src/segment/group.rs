@@ -2,10 +2,11 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::candidate::{Candidate, Header, is_intact};
-use super::header::{Kind, finish_network, put};
 use super::join::{Joined, Piece};
+use super::kind::Kind;
 use crate::checksum::Sum;
 use crate::flow::Flow;
+use crate::headers::{finish_network, low, put};
 use crate::virtio::{PartialChecksum, SegmentKind, Segmentation, VirtioHeader};
 
 /// How many packets make one super-packet at most: what a full one has of the usual size, and no more than
@@ -176,10 +177,7 @@ impl Group {
                     put(transport, 4, self.sequence.to_be_bytes());
                     put(transport, 13, [transport.get(13).copied().unwrap_or(0) | self.ends]);
                 }
-                Kind::Udp => {
-                    let [.., l0, l1] = transport_length.to_be_bytes();
-                    put(transport, 4, [l0, l1]);
-                }
+                Kind::Udp => put(transport, 4, low(transport_length)),
             }
             let sum = Sum::ZERO.pseudo_header(network, self.kind.protocol(), transport_length);
             put(transport, self.kind.checksum_offset().into(), sum.partial());

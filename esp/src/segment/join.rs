@@ -12,12 +12,13 @@
 
 use super::candidate::Candidate;
 use super::group::Group;
-use crate::flow::{Flow, Inner};
+use crate::flow::{Flow, Inner, Transport};
 use crate::virtio::VirtioHeader;
 use std::ops::Range;
 
 /// How many flows are put together at a time.
 const GROUPS: usize = 16;
+
 /// What the kernel takes in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Offloads {
@@ -98,15 +99,16 @@ impl Joiner {
         }
     }
 
-    /// What is held of a flow leaves before a packet that may belong to it but cannot be joined: a bare
-    /// acknowledgement, a reset, a fragment.
+    /// What is held of a flow leaves before a packet of it that cannot be joined: a bare acknowledgement, a
+    /// reset. A fragment may belong to any flow between its hosts.
     fn emit_related(&mut self, buffer: &[u8], flow: &Flow, emit: &mut impl FnMut(Joined<'_>)) {
-        let related = |group: &&mut Group| {
-            group.is_open()
-                && group.flow().protocol == flow.protocol
-                && group.flow().source == flow.source
-                && group.flow().destination == flow.destination
+        let related = |of: Flow| {
+            of == *flow
+                || flow.transport == Transport::Opaque
+                    && (of.protocol, of.source, of.destination)
+                        == (flow.protocol, flow.source, flow.destination)
         };
+        let related = |group: &&mut Group| group.is_open() && related(group.flow());
         self.groups.iter_mut().filter(related).for_each(|group| group.emit(buffer, emit));
     }
 

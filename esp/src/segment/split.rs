@@ -5,11 +5,12 @@
 //!    can be sealed there: the payload is copied once.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::header::{
-    self, CWR, FIN, Kind, PSH, TCP_HEADER, UDP_HEADER, double_at, finish_network, put, word_at,
-};
+use super::kind::Kind;
 use crate::checksum::Sum;
-use crate::flow::{Fragment, Inner, protocol};
+use crate::flow::{Fragment, Inner};
+use crate::headers::{
+    CWR, FIN, PSH, TCP_HEADER, UDP_HEADER, double_at, finish_network, low, protocol, put, tcp_length, word_at,
+};
 use crate::virtio::{PartialChecksum, SegmentKind, Segmentation, VirtioHeader};
 use std::error::Error;
 use std::fmt;
@@ -139,7 +140,7 @@ impl<'a> Split<'a> {
         let kind = kind_of(cut.kind, inner).ok_or(SplitError::Kind)?;
         let transport = packet.get(inner.network_length..).ok_or(SplitError::Truncated)?;
         let transport_length = match kind {
-            Kind::Tcp => header::tcp_length(transport).ok_or(SplitError::Truncated)?,
+            Kind::Tcp => tcp_length(transport).ok_or(SplitError::Truncated)?,
             Kind::Udp => UDP_HEADER,
         };
         let header_length = inner.network_length.saturating_add(transport_length);
@@ -175,8 +176,7 @@ impl<'a> Split<'a> {
                 put(transport, 13, [flags & flags_kept(self.written == 0, last)]);
             }
             Kind::Udp => {
-                let [.., l0, l1] = transport.len().to_be_bytes();
-                put(transport, 4, [l0, l1]);
+                put(transport, 4, low(transport.len()));
             }
         }
         let place = kind.checksum_offset().into();

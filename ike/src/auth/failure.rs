@@ -1,6 +1,7 @@
 //! Why authentication failed, and through whom.
 
 use super::algorithm::{AlgorithmError, KeyKind};
+use super::certificate::CertificateVerdict;
 use super::method;
 use crate::crypto::{PrfId, SignatureError, SignatureScheme};
 use crate::identity::{Identity, IdentityError, IdentityPattern};
@@ -52,6 +53,15 @@ pub enum AuthFailure {
     },
     /// The peer's public key, or ours, is damaged or of no kind we know.
     Key(SignatureError),
+    /// The peer's certificates were refused.
+    Certificate(Box<CertificateVerdict>),
+    /// The peer's certificate is good, and not one of the identity it claims.
+    IdentityNotCertified {
+        /// Who it says it is.
+        identity: Identity,
+        /// Whom its certificate names.
+        certified: Vec<Identity>,
+    },
     /// The peer's key is not among the pinned ones.
     KeyNotPinned,
     /// Our key cannot sign what this peer can check.
@@ -112,7 +122,8 @@ impl AuthFailure {
             | Self::WrongPsk
             | Self::KeyNotPinned
             | Self::CannotSign(_) => Blame::Either,
-            Self::Key(_) => Blame::Peer,
+            Self::Key(_) | Self::IdentityNotCertified { .. } => Blame::Peer,
+            Self::Certificate(verdict) => verdict.blame(),
             Self::PeerIdentity(_)
             | Self::Signature { .. }
             | Self::Algorithm(_)
@@ -145,6 +156,14 @@ impl fmt::Display for AuthFailure {
                 write!(f, "a key of kind {key} does not go with {}", MethodName(*method))
             }
             Self::Key(error) => write!(f, "unusable public key: {error:?}"),
+            Self::Certificate(verdict) => verdict.fmt(f),
+            Self::IdentityNotCertified { identity, certified } => {
+                write!(f, "the peer says it is {identity}, and its certificate names ")?;
+                for (at, name) in certified.iter().enumerate() {
+                    write!(f, "{}{name}", if at == 0 { "" } else { "; " })?;
+                }
+                Ok(())
+            }
             Self::KeyNotPinned => write!(f, "the peer's key is not among the pinned ones"),
             Self::CannotSign(reason) => reason.fmt(f),
             Self::Signer(error) => write!(f, "our key did not sign: {error:?}"),

@@ -8,22 +8,25 @@
 //! - `octets`: what AUTH covers, and the shared-secret value.
 //! - `algorithm`: signature algorithms and public keys as ASN.1 names them.
 //! - `sign`, `verify`: the two tasks.
-//! - `certificate`, `chain`, `store`: X.509, path building and its checks.
+//! - `certificate`: X.509, the way to an anchor and its checks.
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod algorithm;
+mod certificate;
 mod failure;
 mod octets;
 mod sign;
-mod store;
 mod verify;
 
 pub use algorithm::{Algorithm, AlgorithmError, HashAlgorithm, KeyKind, accepted_hashes};
+pub use certificate::{
+    CertificateCheck, CertificateVerdict, EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, NameForm, Revocation,
+    RevocationListError, TrustStore, WhichCertificate,
+};
 pub use failure::{AuthFailure, Blame, CannotSign, ExpectedMethod};
 pub use octets::{psk_auth, signed_octets};
 pub use sign::SignTask;
-pub use store::TrustStore;
 pub use verify::{Authenticated, VerifyTask};
 
 use crate::crypto::{Secret, SigningKey};
@@ -134,7 +137,7 @@ impl LocalAuth {
     pub fn certificates(&self) -> Vec<CertificatePayload> {
         match self {
             Self::Psk(_) => Vec::new(),
-            Self::Certificate { chain, .. } => store::without_roots(chain)
+            Self::Certificate { chain, .. } => certificate::without_roots(chain)
                 .map(|der| CertificatePayload { encoding: encoding::X509, data: der.clone() })
                 .collect(),
             // RFC 7670 §3

@@ -3,7 +3,7 @@
 use super::algorithm::{Algorithm, HashAlgorithm, KeyKind, accepted_hashes};
 use super::failure::{AuthFailure, ExpectedMethod};
 use super::octets::psk_auth_by;
-use super::{RemoteAuth, RemoteKeys, RsaSha1, encoding, method};
+use super::{RemoteAuth, RemoteCertificates, RemoteKeys, RsaSha1, encoding, method};
 use crate::WallTime;
 use crate::crypto::{PrfId, Provider, SignatureEncoding, SignatureScheme, VerifyInput};
 use crate::identity::{Identity, IdentityPattern};
@@ -69,7 +69,7 @@ impl VerifyTask {
         let valid_until = match &*self.remote {
             RemoteAuth::Psk(secret) => self.check_psk(secret).map(|()| None)?,
             RemoteAuth::RawKeys(keys) => self.check_pinned(keys).map(|()| None)?,
-            RemoteAuth::Certificates(_) => return Err(AuthFailure::KeyNotPinned),
+            RemoteAuth::Certificates(wanted) => Some(self.check_certificates(wanted, &identity)?),
         };
         Ok(Authenticated { identity, method: self.auth.method, valid_until })
     }
@@ -83,6 +83,29 @@ impl VerifyTask {
             true => Ok(()),
             false => Err(AuthFailure::WrongPsk),
         }
+    }
+
+    fn check_certificates(
+        &self,
+        wanted: &RemoteCertificates,
+        identity: &Identity,
+    ) -> Result<WallTime, AuthFailure> {
+        // A peer that proves itself in another way sends no certificate: the method says more.
+        if self.auth.method == method::SHARED_KEY {
+            return Err(self.wrong_method(ExpectedMethod::Signature));
+        }
+        let sent = self.certificates.iter().filter(|it| it.encoding == encoding::X509);
+        let chain: Vec<&[u8]> = sent.map(|it| it.data.as_slice()).collect();
+        let end_entity = wanted
+            .store
+            .verify(self.provider, &chain, &wanted.issuers, self.wall)
+            .map_err(|verdict| AuthFailure::Certificate(Box::new(verdict)))?;
+        if !end_entity.certifies(identity) {
+            let certified = end_entity.identities().to_vec();
+            return Err(AuthFailure::IdentityNotCertified { identity: identity.clone(), certified });
+        }
+        self.check_signature(end_entity.public_key(), wanted.rsa_sha1)?;
+        Ok(end_entity.valid_until())
     }
 
     /// A peer that sends its key (RFC 7670) has to send a pinned one; one that does not may have any of

@@ -8,6 +8,7 @@
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
 mod ecdsa;
+mod error;
 mod id;
 mod modp;
 pub mod pem;
@@ -148,11 +149,11 @@ pub trait PrfKey: Sync + Send {
     /// Octets of output.
     fn output_len(&self) -> usize;
 
-    /// Puts the first octets of prf(key, parts[0] | parts[1] | …) into `out`, as many as there are and
+    /// Puts the first octets of `prf(key, parts[0] | parts[1] | …)` into `out`, as many as there are and
     /// fit.
     fn compute_into(&self, parts: &[&[u8]], out: &mut [u8]);
 
-    /// prf(key, parts[0] | parts[1] | …)
+    /// `prf(key, parts[0] | parts[1] | …)`
     fn compute(&self, parts: &[&[u8]]) -> Secret {
         let mut out = Zeroizing::new(vec![0; self.output_len()]);
         self.compute_into(parts, &mut out);

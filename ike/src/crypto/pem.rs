@@ -1,7 +1,7 @@
 //! From PEM to DER (RFC 7468): what operators have in files.
 
 use super::Secret;
-use der::pem::{decode_label, decode_vec};
+use der::pem::decode_vec;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -79,7 +79,7 @@ struct Block<'a> {
 
 impl Block<'_> {
     fn decode(&self) -> Result<Vec<u8>, PemError> {
-        match decode_label(self.text.as_bytes()).and_then(|_| decode_vec(self.text.as_bytes())) {
+        match decode_vec(self.text.as_bytes()) {
             Ok((label, der)) if label == self.label => Ok(der),
             _ => Err(PemError::Damaged { line: self.line }),
         }

@@ -7,7 +7,7 @@ use tidegate_esp::Spi;
 
 /// The request of ours that is under way. Children go by their inbound SPI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ours {
+pub(crate) enum Ours {
     /// None, or one that cannot be in the way.
     Nothing,
     /// A new child.
@@ -22,7 +22,7 @@ pub enum Ours {
 
 /// The peer's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Theirs {
+pub(crate) enum Theirs {
     /// A new child.
     CreateChild,
     /// New keys for a child of ours.
@@ -37,7 +37,7 @@ pub enum Theirs {
 
 /// What becomes of the peer's request, and of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ruling {
+pub(crate) enum Ruling {
     /// It is answered as if ours were not there.
     Answer,
     /// It is answered as usual, and the nonces decide later which of the two successors goes.
@@ -51,7 +51,7 @@ pub enum Ruling {
 }
 
 /// Decides.
-pub fn decide(ours: Ours, theirs: Theirs) -> Ruling {
+pub(crate) fn decide(ours: Ours, theirs: Theirs) -> Ruling {
     match (ours, theirs) {
         // §2.25.1: both rekey the same child. Both exchanges are carried out; §2.8.1 says which child goes.
         (Ours::RekeyChild(a), Theirs::RekeyChild(b)) if a == b => Ruling::AnswerAndCompare,
@@ -62,7 +62,9 @@ pub fn decide(ours: Ours, theirs: Theirs) -> Ruling {
         // §2.25.1: the peer closes what we are rekeying. It goes; our request will be told so.
         (Ours::RekeyChild(a), Theirs::DeleteChild(b)) if a == b => Ruling::Answer,
         // §2.25.1: the IKE SA cannot be rekeyed while its set of children changes.
-        (Ours::CreateChild | Ours::RekeyChild(_) | Ours::DeleteChild(_), Theirs::RekeyIke) => Ruling::TryLater,
+        (Ours::CreateChild | Ours::RekeyChild(_) | Ours::DeleteChild(_), Theirs::RekeyIke) => {
+            Ruling::TryLater
+        }
 
         // §2.25.2: both rekey the IKE SA. Both exchanges are carried out; §2.8.2 says which SA goes.
         (Ours::RekeyIke, Theirs::RekeyIke) => Ruling::AnswerAndCompare,

@@ -22,7 +22,8 @@ use crate::sa::established::{Established, MAX_CHILDREN, Standing, Task};
 use crate::sa::{Frame, Role};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
-    ChildRequest, ChildResponse, CreateChildRequest, CreateChildResponse, ExchangeType, KeyExchange, NotifyType,
+    ChildRequest, ChildResponse, CreateChildRequest, CreateChildResponse, ExchangeType, KeyExchange,
+    NotifyType,
 };
 use std::sync::Arc;
 use tidegate_esp::{Spi, TrafficSelector};
@@ -118,7 +119,12 @@ impl CreatingChild {
     }
 
     /// The peer has made its half.
-    pub(crate) fn on_answer(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, answer: ChildResponse) -> Progress {
+    pub(crate) fn on_answer(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        answer: ChildResponse,
+    ) -> Progress {
         let spi = self.pending.spi;
         let bad = |verdict| Progress::Bad { spi, verdict };
         let terms = match self.pending.accept(&answer.child) {
@@ -227,7 +233,9 @@ pub(crate) fn on_accepted(
     let config = Arc::clone(&creating.pending.config);
     match creating.on_answer(frame, core, answer) {
         Progress::Wait(creating) => sa.exchange = Some(Exchange::CreateChild(creating)),
-        Progress::Done { terms, nonce_i, nonce_r } => finish(sa, frame, core, terms, &nonce_i, &nonce_r, None),
+        Progress::Done { terms, nonce_i, nonce_r } => {
+            finish(sa, frame, core, terms, &nonce_i, &nonce_r, None)
+        }
         Progress::Bad { spi, verdict } => {
             failed(frame, core, &config, verdict);
             sa.want(Task::DeleteChild(spi));
@@ -312,7 +320,13 @@ pub(crate) fn on_refused(
 pub(crate) fn on_request(sa: &mut Established, frame: &mut Frame, core: &mut Core, request: ChildRequest) {
     let ruling = decide(sa.ours(), Theirs::CreateChild);
     if ruling == Ruling::TryLater || sa.standing == Standing::Superseded {
-        return sa.refuse(frame, core, ExchangeType::CreateChildSa, NotifyType::TEMPORARY_FAILURE, Vec::new());
+        return sa.refuse(
+            frame,
+            core,
+            ExchangeType::CreateChildSa,
+            NotifyType::TEMPORARY_FAILURE,
+            Vec::new(),
+        );
     }
     let candidates = sa.connection.children.clone();
     answer(sa, frame, core, request, &candidates, None);

@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::sa::child::Fate;
 use crate::sa::established::{Established, Standing, Task};
 use crate::sa::timers::Timer;
-use crate::sa::{Frame, State, Verified};
+use crate::sa::{Frame, Role, State, Verified};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{Delete, ExchangeType, Informational, NotifyType};
 use std::time::Duration;
@@ -18,8 +18,8 @@ use tidegate_esp::Spi;
 pub(crate) fn begin_liveness(sa: &mut Established, frame: &mut Frame, core: &mut Core) {
     // With MOBIKE the answer also shows whether the NAT still maps us as before (RFC 4555 §3.8).
     let message = match &sa.mobike {
-        Some(_) if frame.role.sends_as_initiator() => {
-            Informational { nat: mobike::nat_detection(sa, frame, core), ..Informational::default() }
+        Some(_) if sa.origin == Role::Initiator => {
+            Informational { nat: mobike::nat_detection(sa, frame), ..Informational::default() }
         }
         _ => Informational::default(),
     };
@@ -52,7 +52,7 @@ pub(crate) fn on_response(
     }
     match exchange {
         Exchange::DeleteChild(spi) => child_deleted(&mut sa, frame, core, spi),
-        Exchange::Liveness => mobike::on_liveness(&mut sa, frame, core, message, response),
+        Exchange::Liveness => mobike::on_liveness(&mut sa, frame, response),
         Exchange::Mobike(request) => mobike::on_response(&mut sa, frame, core, request, message, response),
         other => other.abandon(core),
     }
@@ -111,8 +111,10 @@ pub(crate) fn on_request(
 /// The peer deletes the IKE SA.
 fn closed_by_peer(mut sa: Box<Established>, frame: &mut Frame, core: &mut Core) -> State {
     sa.answer(frame, core, ExchangeType::Informational, &Informational::default().emit());
-    // The peer has carried out its own rekey and never saw ours: what it made lives on.
-    if let Some(Exchange::RekeyIke(rekeying)) = &sa.exchange
+    // Ours is forgotten in any case. But if the peer has carried out its own rekey and never saw ours, what
+    // it made lives on.
+    if decide(sa.ours(), Theirs::DeleteIke) == Ruling::AnswerAndForgetOurs
+        && let Some(Exchange::RekeyIke(rekeying)) = &sa.exchange
         && let Some(rival) = rekeying.rival()
     {
         rekey_ike::hand_over(&mut sa, frame, core, rival);
@@ -175,23 +177,22 @@ fn give_back_to_predecessor(sa: &mut Established, frame: &mut Frame, core: &mut 
 }
 
 /// The peer asks something of the children on an SA that was to be decided upon: with that it has decided.
-/// The question is dropped; when it is asked again, the children will be here.
-pub(crate) fn settle_if_candidate(
-    sa: &Established,
-    frame: &mut Frame,
-    core: &mut Core,
-    concerns_children: bool,
-) -> bool {
+/// The question is put aside; when it is asked again, the children will be here.
+pub(crate) fn settle_if_candidate(sa: &Established, frame: &mut Frame, core: &mut Core) -> bool {
     let Standing::Candidate { of } = sa.standing else { return false };
-    if concerns_children {
-        core.effects.push_back(Effect::Settle { old: of, winner: frame.id });
-        frame.window.cancel_answer();
-    }
-    concerns_children
+    core.effects.push_back(Effect::Settle { old: of, winner: frame.id });
+    frame.window.cancel_answer();
+    true
 }
 
 /// Ends a child at both ends.
-pub(crate) fn close_child(sa: &mut Established, core: &mut Core, frame: &Frame, inbound: Spi, verdict: Verdict) {
+pub(crate) fn close_child(
+    sa: &mut Established,
+    core: &mut Core,
+    frame: &Frame,
+    inbound: Spi,
+    verdict: Verdict,
+) {
     if let Some(child) = sa.child_mut(inbound)
         && child.fate == Fate::Standing
     {

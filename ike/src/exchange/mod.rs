@@ -168,7 +168,8 @@ pub(crate) fn on_create_response(
         }
         (exchange, _) => {
             exchange.abandon(core);
-            let verdict = Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("answer of another exchange"));
+            let verdict =
+                Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("answer of another exchange"));
             return sa.fail(frame, core, verdict);
         }
     }
@@ -233,6 +234,11 @@ pub(crate) fn on_answer_job(sa: &mut Established, frame: &mut Frame, core: &mut 
 }
 
 /// An INFORMATIONAL request with these payloads.
-pub(crate) fn inform(sa: &mut Established, frame: &mut Frame, core: &mut Core, message: &Informational) -> bool {
+pub(crate) fn inform(
+    sa: &mut Established,
+    frame: &mut Frame,
+    core: &mut Core,
+    message: &Informational,
+) -> bool {
     sa.request(frame, core, ExchangeType::Informational, &message.emit())
 }

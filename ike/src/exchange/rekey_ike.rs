@@ -17,23 +17,20 @@ use super::{Answering, Exchange, Rival};
 use crate::SaId;
 use crate::core::{Core, Effect};
 use crate::crypto::{GroupId, PrivateValue};
-use crate::keys::IkeKeys;
+use crate::event::Event;
+use crate::keys::{IkeKeys, Inputs};
 use crate::output::{Agreement, JobId, Task as Arithmetic};
 use crate::proposal::{IkeChoice, confirm_ike, ike_offer, select_ike};
 use crate::sa::child::SUPERSEDED_PATIENCE;
 use crate::sa::crypt::Crypt;
 use crate::sa::established::{Agreed, Established, Luggage, Standing, Task};
 use crate::sa::timers::Timer;
-use crate::sa::window::Window;
 use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
     CreateChildRequest, CreateChildResponse, ExchangeType, IkeSpi, KeyExchange, NotifyType, Proposal,
     RekeyIkeMessage,
 };
-use crate::event::Event;
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// After a refusal that is not for now only, the next attempt waits this long.
@@ -110,7 +107,8 @@ fn try_group(sa: &mut Established, frame: &mut Frame, core: &mut Core, group: Gr
     });
     if sa.request(frame, core, ExchangeType::CreateChildSa, &request.emit()) {
         let stage = Stage::Offered { group, private };
-        sa.exchange = Some(Exchange::RekeyIke(Box::new(RekeyingIke { spi, offered, nonce, stage, rival: None })));
+        sa.exchange =
+            Some(Exchange::RekeyIke(Box::new(RekeyingIke { spi, offered, nonce, stage, rival: None })));
     }
 }
 
@@ -252,7 +250,8 @@ pub(crate) fn on_request(
     let Some(peer_spi) = successor_spi(&choice.peer_spi) else {
         return sa.refuse(frame, core, exchange, NotifyType::NO_PROPOSAL_CHOSEN, Vec::new());
     };
-    let task = Arithmetic::Respond { provider: core.provider, group: choice.group, peer: theirs.public.clone() };
+    let task =
+        Arithmetic::Respond { provider: core.provider, group: choice.group, peer: theirs.public.clone() };
     let job = frame.submit(core, task);
     let nonce_i = request.nonce.clone();
     sa.answering = Some(Answering::RekeyIke(Box::new(AnsweringRekey { job, choice, peer_spi, nonce_i })));
@@ -327,36 +326,19 @@ fn spawn(sa: &Established, frame: &Frame, core: &mut Core, birth: &Birth<'_>) ->
         sa.crypt.sk_d(),
         prf,
         birth.choice.suite,
-        birth.shared,
-        birth.nonce_i,
-        birth.nonce_r,
-        birth.spis.initiator.0,
-        birth.spis.responder.0,
+        &Inputs {
+            shared: birth.shared,
+            nonce_i: birth.nonce_i,
+            nonce_r: birth.nonce_r,
+            spi_i: birth.spis.initiator,
+            spi_r: birth.spis.responder,
+        },
     )
     .map_err(|_| lacks())?;
     let mut new_frame = Frame::new(birth.id, birth.role, birth.spis, frame.path, core.now.time);
-    new_frame.window = Window::default();
     new_frame.timers.set(Timer::ExpireIke, core.now.time + SUPERSEDED_PATIENCE);
-    let established = Established {
-        connection: Arc::clone(&sa.connection),
-        peer: Arc::clone(&sa.peer),
-        crypt: Crypt::new(core.provider, birth.choice.suite, birth.choice.prf, keys, birth.role),
-        choice: Agreed::from(birth.choice),
-        nat: sa.nat,
-        peer_fragments: sa.peer_fragments,
-        children: Vec::new(),
-        exchange: None,
-        answering: None,
-        tasks: VecDeque::new(),
-        deferred: Vec::new(),
-        standing: Standing::Candidate { of: frame.id },
-        mobike: sa.mobike.clone(),
-        virtual_addresses: Vec::new(),
-        asked_for_addresses: sa.asked_for_addresses,
-        heard: core.now.time,
-        hinted: None,
-        replaces: None,
-    };
+    let crypt = Crypt::new(core.provider, birth.choice.suite, birth.choice.prf, keys, birth.role);
+    let established = sa.successor(crypt, Agreed::from(birth.choice), frame.id, core.now.time);
     core.effects.push_back(Effect::Spawn(Box::new(IkeSa {
         frame: new_frame,
         state: State::Established(Box::new(established)),

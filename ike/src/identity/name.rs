@@ -60,6 +60,20 @@ impl DistinguishedName {
         self.canonical.is_empty()
     }
 
+    /// This name lies at or below `base` (RFC 5280 §4.2.1.10): all levels of `base` are its first ones.
+    pub(crate) fn is_within(&self, base: &Self) -> bool {
+        self.canonical.starts_with(&base.canonical)
+    }
+
+    /// Texts of its emailAddress attributes.
+    pub(crate) fn emails(&self) -> Vec<String> {
+        let texts = self.levels().into_iter().flatten().filter_map(|attribute| match attribute.value {
+            Value::Text(text) if attribute.oid == EMAIL_ADDRESS => Some(text),
+            _ => None,
+        });
+        texts.collect()
+    }
+
     pub(super) fn canonical(&self) -> &[u8] {
         &self.canonical
     }

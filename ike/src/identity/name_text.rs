@@ -13,7 +13,7 @@ pub(super) type Written = (ObjectIdentifier, Option<Value>);
 
 /// Reads the text of a name or of a pattern for names.
 pub(super) fn parse(text: &str) -> Result<Vec<Vec<Written>>, IdentityError> {
-    let text = text.trim_matches(' ');
+    let text = trim(text);
     let (slashes, text) = match text.strip_prefix('/') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -28,6 +28,17 @@ pub(super) fn parse(text: &str) -> Result<Vec<Vec<Written>>, IdentityError> {
         }
     }
     Ok(levels)
+}
+
+/// Without the blanks around it; one behind a backslash is part of a value.
+pub(super) fn trim(text: &str) -> &str {
+    let text = text.trim_start_matches(' ');
+    let trimmed = text.trim_end_matches(' ');
+    let escaped = trimmed.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+    match text.get(..trimmed.len().saturating_add(1)) {
+        Some(kept) if escaped => kept,
+        _ => trimmed,
+    }
 }
 
 struct Scanner<'a> {

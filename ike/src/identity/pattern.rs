@@ -1,7 +1,7 @@
 //! What an operator expects a peer's identity to be.
 
 use super::name::{Attribute, Value};
-use super::name_text::{Written, parse, write_levels};
+use super::name_text::{Written, parse, trim, write_levels};
 use super::text::{is_any, split_prefix};
 use super::{Identity, IdentityError, kind};
 use der::asn1::ObjectIdentifier;
@@ -140,7 +140,7 @@ impl FromStr for IdentityPattern {
     type Err = IdentityError;
 
     fn from_str(text: &str) -> Result<Self, IdentityError> {
-        let text = text.trim_matches(' ');
+        let text = trim(text);
         if is_any(text) {
             return Ok(Self::Any);
         }

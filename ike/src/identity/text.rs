@@ -1,6 +1,6 @@
 //! Identities as operators write them.
 
-use super::name_text::{decode_hex, write_hex};
+use super::name_text::{decode_hex, trim, write_hex};
 use super::{DistinguishedName, Identity, IdentityError, kind};
 use crate::wire::IdPayload;
 use std::fmt;
@@ -28,7 +28,7 @@ impl FromStr for Identity {
     /// leading `@#` a key id, `@@` an email address and `@` a host name; another `@` an email address; an
     /// address is an address, and anything else is a host name, or a key id if it holds a colon.
     fn from_str(text: &str) -> Result<Self, IdentityError> {
-        let text = text.trim_matches(' ');
+        let text = trim(text);
         if text.is_empty() {
             return Err(IdentityError::Empty);
         }

@@ -70,6 +70,17 @@ impl IkeProposal {
     }
 }
 
+impl IkeProposal {
+    /// Whether a choice, made before it was known whom with, is within this proposal.
+    pub fn allows(&self, choice: &IkeChoice) -> bool {
+        let integrity = choice.suite.integrity().is_none_or(|integrity| self.integrity.contains(&integrity));
+        self.encryption.contains(&choice.suite.cipher())
+            && integrity
+            && self.prfs.contains(&choice.prf)
+            && self.groups.contains(&choice.group)
+    }
+}
+
 impl EspProposal {
     /// What stands behind the word `default`: AEAD first, then AES-CBC with SHA-2; no SHA-1, no group of its
     /// own, extended sequence numbers where the peer has them.

@@ -4,10 +4,10 @@ use crate::connection::{ChildConfig, Connection, EncapsulationPolicy};
 use crate::core::{Core, Effect};
 use crate::event::Event;
 use crate::keys::child_keys;
-use crate::narrow::{narrow, resolve, within};
+use crate::narrow::{ConfiguredSelector, narrow, resolve, within};
 use crate::nat::NatView;
-use crate::output::{Duty, Install, Output};
-use crate::proposal::{EspChoice, confirm_esp, esp_offer, select_esp};
+use crate::output::{Duty, Install, Output, Path};
+use crate::proposal::{EspChoice, ProposalMismatch, confirm_esp, esp_offer, select_esp};
 use crate::sa::crypt::Crypt;
 use crate::sa::timers::Timer;
 use crate::sa::{Frame, Role};
@@ -68,10 +68,57 @@ pub(crate) struct Terms {
     pub(crate) selectors: SelectorPair,
 }
 
-/// Addresses that stand for `dynamic` on either side.
+/// What stands for `dynamic` on either side.
 pub(crate) struct Ends {
-    pub(crate) local: Vec<IpAddr>,
-    pub(crate) remote: Vec<IpAddr>,
+    pub(crate) local: DynamicEnd,
+    pub(crate) remote: DynamicEnd,
+}
+
+/// What stands for `dynamic` on one side.
+pub(crate) enum DynamicEnd {
+    /// These addresses.
+    At(Vec<IpAddr>),
+    /// Whatever address the responder will give.
+    Unknown,
+}
+
+impl DynamicEnd {
+    fn resolve(&self, configured: &[ConfiguredSelector]) -> Vec<TrafficSelector> {
+        match self {
+            Self::At(addresses) => resolve(configured, addresses),
+            Self::Unknown => {
+                let open = configured.iter().flat_map(|selector| match *selector {
+                    ConfiguredSelector::Fixed(_) => vec![*selector],
+                    ConfiguredSelector::Dynamic { protocol, ports } => [
+                        TrafficSelector { protocol, ports, ..TrafficSelector::any_v4() },
+                        TrafficSelector { protocol, ports, ..TrafficSelector::any_v6() },
+                    ]
+                    .map(ConfiguredSelector::Fixed)
+                    .to_vec(),
+                });
+                resolve(&open.collect::<Vec<_>>(), &[])
+            }
+        }
+    }
+}
+
+impl Ends {
+    /// Seen from the end that set up the IKE SA, which may have been given addresses. While it is asking
+    /// for them, any address may be meant (RFC 7296 §2.19).
+    pub(crate) fn of_initiator(connection: &Connection, path: &Path, given: &[IpAddr]) -> Self {
+        let local = match (connection.request_addresses.is_empty(), given.is_empty()) {
+            (true, _) => DynamicEnd::At(vec![path.local.ip()]),
+            (false, true) => DynamicEnd::Unknown,
+            (false, false) => DynamicEnd::At(given.to_vec()),
+        };
+        Self { local, remote: DynamicEnd::At(vec![path.remote.ip()]) }
+    }
+
+    /// Seen from the other end, which may have given addresses away.
+    pub(crate) fn of_responder(given: &[IpAddr], path: &Path) -> Self {
+        let remote = if given.is_empty() { vec![path.remote.ip()] } else { given.to_vec() };
+        Self { local: DynamicEnd::At(vec![path.local.ip()]), remote: DynamicEnd::At(remote) }
+    }
 }
 
 /// Why the responder of an exchange makes no child: what the peer is told and what the operator is.
@@ -93,8 +140,8 @@ impl PendingChild {
     ) -> Result<Self, Verdict> {
         let spi = core.spis.take(&mut *core.random).ok_or_else(out_of_spis)?;
         let mut asked = SelectorPair {
-            local: resolve(&config.local, &ends.local),
-            remote: resolve(&config.remote, &ends.remote),
+            local: ends.local.resolve(&config.local),
+            remote: ends.remote.resolve(&config.remote),
         };
         if let Some((local, remote)) = packet {
             asked.local.insert(0, *local);
@@ -106,7 +153,9 @@ impl PendingChild {
 
     /// Makes sure that a successor is asked for all that its predecessor carries.
     pub(crate) fn keep_what_is_in_use(&mut self, in_use: &SelectorPair) {
-        for (asked, used) in [(&mut self.asked.local, &in_use.local), (&mut self.asked.remote, &in_use.remote)] {
+        for (asked, used) in
+            [(&mut self.asked.local, &in_use.local), (&mut self.asked.remote, &in_use.remote)]
+        {
             for selector in used {
                 if !within(std::slice::from_ref(selector), asked) {
                     asked.push(*selector);
@@ -128,9 +177,8 @@ impl PendingChild {
 
     /// Measures the peer's answer: one of our proposals, and selectors no wider than ours.
     pub(crate) fn accept(&self, answer: &ChildAccepted) -> Result<Terms, Verdict> {
-        let choice = confirm_esp(&self.proposals, &answer.proposal).map_err(|mismatch| {
-            Verdict::new(Culprit::Misbehaviour, Cause::Proposals(Box::new(mismatch)))
-        })?;
+        let choice = confirm_esp(&self.proposals, &answer.proposal)
+            .map_err(|mismatch| Verdict::new(Culprit::Misbehaviour, Cause::Proposals(Box::new(mismatch))))?;
         let selectors = SelectorPair {
             local: answer.initiator_selectors.clone(),
             remote: answer.responder_selectors.clone(),
@@ -138,7 +186,8 @@ impl PendingChild {
         let narrower = |answer: &[TrafficSelector], asked: &[TrafficSelector]| {
             !answer.is_empty() && within(answer, asked)
         };
-        if !narrower(&selectors.local, &self.asked.local) || !narrower(&selectors.remote, &self.asked.remote) {
+        if !narrower(&selectors.local, &self.asked.local) || !narrower(&selectors.remote, &self.asked.remote)
+        {
             return Err(Verdict::new(
                 Culprit::Misbehaviour,
                 Cause::Selectors {
@@ -170,8 +219,8 @@ impl Terms {
         let mut proposals_missed = None;
         for config in candidates {
             let ours = SelectorPair {
-                local: resolve(&config.local, &ends.local),
-                remote: resolve(&config.remote, &ends.remote),
+                local: ends.local.resolve(&config.local),
+                remote: ends.remote.resolve(&config.remote),
             };
             let selectors = SelectorPair {
                 local: narrow(&ours.local, &offer.responder_selectors),
@@ -197,7 +246,7 @@ impl Terms {
             (Some(mismatch), _) => Refusal {
                 notify: NotifyType::NO_PROPOSAL_CHOSEN,
                 data: Vec::new(),
-                verdict: Verdict::new(Culprit::Mismatch, Cause::Proposals(Box::new(mismatch))),
+                verdict: proposals_differ(mismatch, with_groups),
             },
             (None, ours) => {
                 let ours = ours.unwrap_or_default();
@@ -375,6 +424,13 @@ fn volume_limits(wanted: Limits, numbers: SequenceNumbers) -> Limits {
             ..wanted
         },
     }
+}
+
+/// Where only the key exchange differs, the two ends disagree about PFS.
+fn proposals_differ(mismatch: ProposalMismatch, with_groups: bool) -> Verdict {
+    let pfs = with_groups && mismatch.only_group_differs();
+    let mismatch = Box::new(mismatch);
+    Verdict::new(Culprit::Mismatch, if pfs { Cause::Pfs(mismatch) } else { Cause::Proposals(mismatch) })
 }
 
 fn out_of_spis() -> Verdict {

@@ -3,12 +3,12 @@
 //! Either our Delete is out and waits for its answer, or the peer's has been answered and the answer may
 //! have to be given again.
 
-use super::crypt::Crypt;
+use super::crypt::{Crypt, Envoy};
 use super::timers::Timer;
 use super::{Frame, State, Verified};
 use crate::connection::Retransmission;
 use crate::core::Core;
-use crate::wire::{Delete, ExchangeType, Informational, Notify, NotifyType, PayloadChain, ProtocolId};
+use crate::wire::{Delete, ExchangeType, Informational, Notify, NotifyType, PayloadChain};
 use std::time::Duration;
 
 /// How long the last answer is kept for a peer that has not received it.
@@ -22,7 +22,12 @@ pub(crate) struct Closing {
 
 impl Closing {
     /// Sends a Delete for the IKE SA and waits for its answer.
-    pub(crate) fn announce(crypt: Crypt, frame: &mut Frame, core: &mut Core, policy: Retransmission) -> State {
+    pub(crate) fn announce(
+        crypt: Crypt,
+        frame: &mut Frame,
+        core: &mut Core,
+        policy: Retransmission,
+    ) -> State {
         let message = Informational { deletes: vec![Delete::Ike], ..Informational::default() };
         Self::say(crypt, frame, core, policy, &message)
     }
@@ -30,12 +35,7 @@ impl Closing {
     /// Tells the responder that its authentication did not hold, and that the IKE SA is gone
     /// (RFC 7296 §2.21.2).
     pub(crate) fn reject(crypt: Crypt, frame: &mut Frame, core: &mut Core, policy: Retransmission) -> State {
-        let notify = Notify {
-            protocol: ProtocolId::None,
-            spi: Vec::new(),
-            kind: NotifyType::AUTHENTICATION_FAILED,
-            data: Vec::new(),
-        };
+        let notify = Notify::new(NotifyType::AUTHENTICATION_FAILED);
         let message = Informational { notifies: vec![notify], ..Informational::default() };
         Self::say(crypt, frame, core, policy, &message)
     }
@@ -48,16 +48,10 @@ impl Closing {
         message: &Informational,
     ) -> State {
         let Ok(id) = frame.window.next_id() else { return State::Closed };
-        let sealed = crypt.seal(
-            frame.spis,
-            ExchangeType::Informational,
-            false,
-            id,
-            &message.emit(),
-            None,
-            &mut *core.random,
-        );
-        let Ok(datagrams) = sealed else { return State::Closed };
+        let envoy = Envoy { exchange: ExchangeType::Informational, response: false, id, limit: None };
+        let Ok(datagrams) = crypt.seal(frame.spis, envoy, &message.emit(), &mut *core.random) else {
+            return State::Closed;
+        };
         frame.timers = super::timers::Timers::default();
         frame.send_request(core, datagrams, &policy);
         State::Closing(Box::new(Self { crypt, retransmission: policy }))
@@ -71,29 +65,26 @@ impl Closing {
         State::Closing(Box::new(Self { crypt, retransmission: policy }))
     }
 
-    pub(crate) fn on_request(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, message: Verified) -> State {
+    pub(crate) fn on_request(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        message: Verified,
+    ) -> State {
         let exchange = message.header.exchange;
         let ends = exchange == ExchangeType::Informational
-            && Informational::parse(message.first, &message.payloads)
-                .is_ok_and(|request| request.deletes.contains(&Delete::Ike));
+            && message.read(Informational::parse).is_ok_and(|request| request.deletes.contains(&Delete::Ike));
         let chain = match exchange {
             // RFC 7296 §2.25.2: a Delete is answered as usual, and our own is forgotten; all else has to
             // wait for ever.
             ExchangeType::Informational => PayloadChain::default(),
             _ => {
-                let notify = Notify {
-                    protocol: ProtocolId::None,
-                    spi: Vec::new(),
-                    kind: NotifyType::TEMPORARY_FAILURE,
-                    data: Vec::new(),
-                };
+                let notify = Notify::new(NotifyType::TEMPORARY_FAILURE);
                 Informational { notifies: vec![notify], ..Informational::default() }.emit()
             }
         };
-        let id = frame.window.answering_id();
-        if let Ok(datagrams) =
-            self.crypt.seal(frame.spis, exchange, true, id, &chain, None, &mut *core.random)
-        {
+        let envoy = Envoy { exchange, response: true, id: frame.window.answering_id(), limit: None };
+        if let Ok(datagrams) = self.crypt.seal(frame.spis, envoy, &chain, &mut *core.random) {
             frame.send_answer(core, datagrams);
         }
         if ends {

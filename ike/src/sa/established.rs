@@ -5,13 +5,14 @@
 
 use super::child::{Child, Ends, Fate, Ground, bury_inbound, encapsulation};
 use super::closing::Closing;
-use super::crypt::Crypt;
+use super::crypt::{Crypt, Envoy};
 use super::timers::Timer;
 use super::{Frame, Role, State, Verified};
-use crate::connection::{ChildConfig, ChildStart, Connection};
+use crate::connection::{ChildConfig, Connection};
 use crate::core::{Core, Effect};
 use crate::counters::Drop;
 use crate::event::Event;
+use crate::exchange::informational::settle_if_candidate;
 use crate::exchange::{self, Answering, Exchange, mobike::Mobike};
 use crate::identity::Identity;
 use crate::nat::NatView;
@@ -21,7 +22,6 @@ use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
     CreateChildRequest, CreateChildResponse, ExchangeType, Informational, Notify, NotifyType, PayloadChain,
-    ProtocolId,
 };
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -54,6 +54,8 @@ pub(crate) struct Established {
     /// Work that the peer put off.
     pub(crate) deferred: Vec<Task>,
     pub(crate) standing: Standing,
+    /// Which end set up the first IKE SA of this line; a rekey does not change that, whoever asks for it.
+    pub(crate) origin: Role,
     /// Where both ends speak MOBIKE.
     pub(crate) mobike: Option<Box<Mobike>>,
     /// Addresses that the responder gave the initiator.
@@ -64,6 +66,29 @@ pub(crate) struct Established {
     pub(crate) hinted: Option<Time>,
     /// The IKE SA that this one takes the place of, once its children stand.
     pub(crate) replaces: Option<crate::SaId>,
+}
+
+/// What IKE_AUTH leaves behind.
+pub(crate) struct Newborn {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) peer: Identity,
+    pub(crate) crypt: Crypt,
+    pub(crate) choice: Agreed,
+    pub(crate) nat: NatView,
+    pub(crate) peer_fragments: bool,
+    pub(crate) origin: Role,
+    /// Both ends speak MOBIKE.
+    pub(crate) mobike: bool,
+    pub(crate) now: Time,
+}
+
+/// What moves from an IKE SA to its successor.
+pub(crate) struct Luggage {
+    children: Vec<Child>,
+    timers: Vec<(Time, Timer)>,
+    tasks: Vec<Task>,
+    virtual_addresses: Vec<IpAddr>,
+    replaces: Option<crate::SaId>,
 }
 
 /// What a later rekey of the IKE SA needs to know of the algorithms.
@@ -109,7 +134,102 @@ impl From<&IkeChoice> for Agreed {
     }
 }
 
+impl Luggage {
+    /// Takes everything that a successor must have.
+    pub(crate) fn pack(sa: &mut Established, frame: &mut Frame) -> Self {
+        let mut timers = frame.timers.take_children();
+        timers.extend(frame.timers.take(Timer::Reauthenticate));
+        Self {
+            children: std::mem::take(&mut sa.children),
+            timers,
+            tasks: sa.tasks.drain(..).chain(sa.deferred.drain(..)).filter(Task::outlives_rekey).collect(),
+            virtual_addresses: std::mem::take(&mut sa.virtual_addresses),
+            replaces: sa.replaces.take(),
+        }
+    }
+
+    /// The inbound SPIs in it, lingering ones included.
+    pub(crate) fn spis(&self) -> impl Iterator<Item = Spi> {
+        let lingering = self.timers.iter().filter_map(|(_, timer)| match timer {
+            Timer::Linger(spi) => Some(*spi),
+            _ => None,
+        });
+        self.children.iter().map(|child| child.inbound).chain(lingering)
+    }
+
+    /// There is nobody to give it to.
+    pub(crate) fn discard(self, core: &mut Core) {
+        for spi in self.spis() {
+            core.outputs
+                .push_back(Output::Remove { child: spi, direction: tidegate_esp::Direction::Outbound });
+            bury_inbound(spi, core);
+        }
+    }
+}
+
 impl Established {
+    pub(crate) fn new(newborn: Newborn) -> Self {
+        Self {
+            connection: newborn.connection,
+            peer: Arc::new(newborn.peer),
+            crypt: newborn.crypt,
+            choice: newborn.choice,
+            nat: newborn.nat,
+            peer_fragments: newborn.peer_fragments,
+            children: Vec::new(),
+            exchange: None,
+            answering: None,
+            tasks: VecDeque::new(),
+            deferred: Vec::new(),
+            standing: Standing::Active,
+            origin: newborn.origin,
+            mobike: newborn.mobike.then(Box::default),
+            virtual_addresses: Vec::new(),
+            heard: newborn.now,
+            hinted: None,
+            replaces: None,
+        }
+    }
+
+    /// Its successor by a rekey, as yet without children.
+    pub(crate) fn successor(&self, crypt: Crypt, choice: Agreed, old: crate::SaId, now: Time) -> Self {
+        let newborn = Newborn {
+            connection: Arc::clone(&self.connection),
+            peer: (*self.peer).clone(),
+            crypt,
+            choice,
+            nat: self.nat,
+            peer_fragments: self.peer_fragments,
+            origin: self.origin,
+            mobike: false,
+            now,
+        };
+        Self {
+            peer: Arc::clone(&self.peer),
+            mobike: self.mobike.clone(),
+            standing: Standing::Candidate { of: old },
+            ..Self::new(newborn)
+        }
+    }
+
+    /// Becomes the one that counts.
+    pub(crate) fn adopt(&mut self, frame: &mut Frame, core: &mut Core, luggage: Luggage) {
+        self.standing = Standing::Active;
+        self.begin(frame, core);
+        for (at, timer) in luggage.timers {
+            frame.timers.set(timer, at);
+        }
+        for spi in luggage.children.iter().map(|child| child.inbound) {
+            core.effects.push_back(Effect::ChildAdded(spi, frame.id));
+        }
+        self.children.extend(luggage.children);
+        self.virtual_addresses = luggage.virtual_addresses;
+        self.replaces = luggage.replaces;
+        for task in luggage.tasks {
+            self.want(task);
+        }
+    }
+
     /// Sets the deadlines of an IKE SA that stands from now on.
     pub(crate) fn begin(&mut self, frame: &mut Frame, core: &mut Core) {
         let now = core.now.time;
@@ -154,16 +274,11 @@ impl Established {
         Ground { crypt: &self.crypt, encapsulation: encapsulation(&self.connection, self.nat) }
     }
 
-    /// What `dynamic` stands for on either side.
+    /// What `dynamic` stands for on either side. Virtual addresses belong to the end that asked for them.
     pub(crate) fn ends(&self, frame: &Frame) -> Ends {
-        let given = |given: bool, own: IpAddr| {
-            if given && !self.virtual_addresses.is_empty() { self.virtual_addresses.clone() } else { vec![own] }
-        };
-        // The virtual addresses belong to the end that asked for them.
-        let ours = !self.connection.request_addresses.is_empty();
-        Ends {
-            local: given(ours, frame.path.local.ip()),
-            remote: given(!ours, frame.path.remote.ip()),
+        match self.origin {
+            Role::Initiator => Ends::of_initiator(&self.connection, &frame.path, &self.virtual_addresses),
+            Role::Responder => Ends::of_responder(&self.virtual_addresses, &frame.path),
         }
     }
 
@@ -173,6 +288,16 @@ impl Established {
 
     pub(crate) fn child_mut(&mut self, inbound: Spi) -> Option<&mut Child> {
         self.children.iter_mut().find(|child| child.inbound == inbound)
+    }
+
+    /// A child of this configuration that is not on its way out.
+    pub(crate) fn child_named(&self, name: &str) -> Option<&Child> {
+        self.children.iter().find(|child| &*child.config.name == name && child.fate == Fate::Standing)
+    }
+
+    /// The child that this one takes the place of.
+    pub(crate) fn predecessor_of(&self, inbound: Spi) -> Option<Spi> {
+        self.children.iter().find(|child| child.fate == Fate::Superseded(inbound)).map(|child| child.inbound)
     }
 
     pub(crate) fn remove_child(&mut self, inbound: Spi) -> Option<Child> {
@@ -234,8 +359,8 @@ impl Established {
             return false;
         };
         let limit = self.fragment_limit();
-        let Ok(datagrams) = self.crypt.seal(frame.spis, exchange, false, id, chain, limit, &mut *core.random)
-        else {
+        let envoy = Envoy { exchange, response: false, id, limit };
+        let Ok(datagrams) = self.crypt.seal(frame.spis, envoy, chain, &mut *core.random) else {
             return false;
         };
         let policy = self.connection.retransmission;
@@ -253,9 +378,8 @@ impl Established {
     ) {
         let id = frame.window.answering_id();
         let limit = self.fragment_limit();
-        if let Ok(datagrams) =
-            self.crypt.seal(frame.spis, exchange, true, id, chain, limit, &mut *core.random)
-        {
+        let envoy = Envoy { exchange, response: true, id, limit };
+        if let Ok(datagrams) = self.crypt.seal(frame.spis, envoy, chain, &mut *core.random) {
             frame.send_answer(core, datagrams);
         }
     }
@@ -269,7 +393,7 @@ impl Established {
         kind: NotifyType,
         data: Vec<u8>,
     ) {
-        self.refuse_with(frame, core, exchange, Notify { protocol: ProtocolId::None, spi: Vec::new(), kind, data });
+        self.refuse_with(frame, core, exchange, Notify::with_data(kind, data));
     }
 
     pub(crate) fn refuse_with(
@@ -288,13 +412,21 @@ impl Established {
     }
 
     /// A request of the peer's.
-    pub(crate) fn on_request(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, message: Verified) -> State {
+    pub(crate) fn on_request(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        message: Verified,
+    ) -> State {
         self.heard = core.now.time;
         self.follow_peer(frame, core, &message);
         let exchange = message.header.exchange;
         match exchange {
             ExchangeType::CreateChildSa => {
-                match CreateChildRequest::parse(message.first, &message.payloads) {
+                if settle_if_candidate(&self, frame, core) {
+                    return State::Established(self);
+                }
+                match message.read(CreateChildRequest::parse) {
                     Ok(CreateChildRequest::Child(request)) => match request.rekeys {
                         Some(_) => exchange::rekey_child::on_request(&mut self, frame, core, request),
                         None => exchange::create_child::on_request(&mut self, frame, core, request),
@@ -306,14 +438,23 @@ impl Established {
                 }
                 self.advance(frame, core)
             }
-            ExchangeType::Informational => match Informational::parse(message.first, &message.payloads) {
-                Ok(request) => exchange::informational::on_request(self, frame, core, &message, request),
+            ExchangeType::Informational => match message.read(Informational::parse) {
+                Ok(request) => {
+                    if request.names_children() && settle_if_candidate(&self, frame, core) {
+                        return State::Established(self);
+                    }
+                    exchange::informational::on_request(self, frame, core, &message, request)
+                }
                 Err(error) => self.malformed_request(frame, core, exchange, error),
             },
             _ => {
                 core.counters.drop(Drop::OutOfState);
                 self.refuse(frame, core, exchange, NotifyType::INVALID_SYNTAX, Vec::new());
-                self.fail(frame, core, Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")))
+                self.fail(
+                    frame,
+                    core,
+                    Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")),
+                )
             }
         }
     }
@@ -326,28 +467,38 @@ impl Established {
         exchange: ExchangeType,
         error: crate::wire::MessageError,
     ) -> State {
-        let notify = error.notify();
+        let notify = error.answer();
         let fatal = notify.kind == NotifyType::INVALID_SYNTAX;
         self.refuse_with(frame, core, exchange, notify);
         if fatal { self.fail(frame, core, Verdict::malformed(error)) } else { self.advance(frame, core) }
     }
 
     /// The answer to a request of ours.
-    pub(crate) fn on_response(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, message: Verified) -> State {
+    pub(crate) fn on_response(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        message: Verified,
+    ) -> State {
         self.heard = core.now.time;
+        self.settle_path(frame);
         let Some(exchange) = self.exchange.take() else { return self.advance(frame, core) };
         if message.header.exchange != exchange.kind() {
-            return self.fail(frame, core, Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")));
+            return self.fail(
+                frame,
+                core,
+                Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type")),
+            );
         }
         match exchange {
             Exchange::CreateChild(_) | Exchange::RekeyChild(_) | Exchange::RekeyIke(_) => {
-                match CreateChildResponse::parse(message.first, &message.payloads) {
+                match message.read(CreateChildResponse::parse) {
                     Ok(response) => exchange::on_create_response(self, frame, core, exchange, response),
                     Err(error) => self.fail(frame, core, Verdict::malformed(error)),
                 }
             }
             Exchange::DeleteChild(_) | Exchange::Liveness | Exchange::Mobike(_) => {
-                match Informational::parse(message.first, &message.payloads) {
+                match message.read(Informational::parse) {
                     Ok(response) => {
                         exchange::informational::on_response(self, frame, core, exchange, &message, &response)
                     }
@@ -392,7 +543,7 @@ impl Established {
                 }
             }
             Timer::Reauthenticate => {
-                if frame.role == Role::Initiator && self.standing == Standing::Active {
+                if self.origin == Role::Initiator && self.standing == Standing::Active {
                     core.effects.push_back(Effect::Reauthenticate(
                         frame.id,
                         Arc::clone(&self.connection),
@@ -455,10 +606,8 @@ impl Established {
         if let Some(Exchange::RekeyIke(rekeying)) = &self.exchange
             && let Some(rival) = rekeying.rival()
         {
-            core.effects.push_back(Effect::MoveChildren { from: frame.id, to: rival });
-            self.standing = Standing::Superseded;
-            frame.timers.set(Timer::ExpireIke, core.now.time + super::child::SUPERSEDED_PATIENCE);
             self.exchange = None;
+            exchange::rekey_ike::hand_over(&mut self, frame, core, rival);
             frame.request_answered();
             return State::Established(self);
         }
@@ -528,28 +677,21 @@ impl Established {
             });
         }
     }
-
-    /// Children that the connection starts with and that do not stand yet.
-    pub(crate) fn want_children(&mut self, besides: Option<&str>) {
-        let wanted: Vec<_> = self
-            .connection
-            .children
-            .iter()
-            .filter(|config| config.start == ChildStart::WithIke && Some(&*config.name) != besides)
-            .cloned()
-            .collect();
-        for config in wanted {
-            self.want(Task::CreateChild { config, packet: None });
-        }
-    }
 }
 
 impl Task {
+    /// Whether it still makes sense on the successor of an IKE SA.
+    fn outlives_rekey(&self) -> bool {
+        !matches!(self, Self::RekeyIke | Self::DeleteIke(_) | Self::Liveness)
+    }
+
     /// Whether both ask for the same thing.
     fn same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::CreateChild { config: a, .. }, Self::CreateChild { config: b, .. }) => Arc::ptr_eq(a, b),
-            (Self::RekeyChild(a), Self::RekeyChild(b)) | (Self::DeleteChild(a), Self::DeleteChild(b)) => a == b,
+            (Self::RekeyChild(a), Self::RekeyChild(b)) | (Self::DeleteChild(a), Self::DeleteChild(b)) => {
+                a == b
+            }
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }

@@ -22,9 +22,11 @@ pub(crate) mod window;
 use crate::SaId;
 use crate::core::Core;
 use crate::counters::Drop;
+use crate::nat::{self, NatView, SourceClaim};
 use crate::output::{Framing, JobDone, JobId, Path, Task};
 use crate::time::Time;
-use crate::wire::{ExchangeType, Header, IkeSpi, Sealed};
+use crate::verdict::Verdict;
+use crate::wire::{ExchangeType, Header, IkeSpi, MessageError, NatDetection, Progress, Sealed};
 use closing::Closing;
 use crypt::{Crypt, Opened};
 use established::Established;
@@ -87,8 +89,22 @@ pub(crate) enum State {
 pub(crate) struct Verified {
     pub(crate) header: Header,
     pub(crate) path: Path,
-    pub(crate) first: u8,
-    pub(crate) payloads: Vec<u8>,
+    first: u8,
+    payloads: Vec<u8>,
+    unsupported_critical: Option<u8>,
+}
+
+impl Verified {
+    /// Reads the payloads as the message that this exchange has.
+    pub(crate) fn read<T>(
+        &self,
+        parse: impl FnOnce(u8, &[u8]) -> Result<T, MessageError>,
+    ) -> Result<T, MessageError> {
+        match self.unsupported_critical {
+            Some(kind) => Err(MessageError::UnsupportedCritical(kind)),
+            None => parse(self.first, &self.payloads),
+        }
+    }
 }
 
 impl Role {
@@ -105,6 +121,18 @@ impl SpiPair {
             Role::Initiator => self.initiator,
             Role::Responder => self.responder,
         }
+    }
+}
+
+impl SpiPair {
+    /// NAT detection for a message of ours on this path.
+    pub(crate) fn nat_hashes(&self, path: &Path, claim: SourceClaim) -> NatDetection {
+        nat::nat_detection(self.initiator, self.responder, path.local, path.remote, claim)
+    }
+
+    /// What a message of the peer's on this path says of NATs.
+    pub(crate) fn nat_view(&self, path: &Path, detection: &NatDetection) -> NatView {
+        NatView::new(detection, self.initiator, self.responder, path.local, path.remote)
     }
 }
 
@@ -150,11 +178,7 @@ impl Frame {
     }
 
     /// A retransmission deadline has passed; true once the peer has not answered in time.
-    pub(crate) fn retransmit(
-        &mut self,
-        core: &mut Core,
-        policy: &crate::connection::Retransmission,
-    ) -> bool {
+    pub(crate) fn retransmit(&mut self, core: &mut Core, policy: &crate::connection::Retransmission) -> bool {
         match self.window.due(core.now.time, policy) {
             Due::Again(datagrams, wait) => {
                 core.transmit(self.path, datagrams);
@@ -206,6 +230,10 @@ impl IkeSa {
         }
         let Ok(sealed) = Sealed::parse(&header, datagram) else {
             core.counters.drop(Drop::Malformed);
+            // RFC 7296 §2.21.4: perhaps INVALID_IKE_SPI, and in any case no more than a hint.
+            if header.response {
+                self.hint(core);
+            }
             return;
         };
         let Some(crypt) = self.state.crypt() else {
@@ -227,22 +255,30 @@ impl IkeSa {
             }
             return;
         }
-        let Some((first, payloads)) = self.assemble(core, &header, opened) else { return };
-        let message = Verified { header, path, first, payloads };
+        let Some(message) = self.assemble(core, path, header, opened) else { return };
         self.take(core, place, message);
         self.frame.refresh_reassembly();
     }
 
     /// Puts fragments together; gives the whole message once it is there.
-    fn assemble(&mut self, core: &mut Core, header: &Header, opened: Opened) -> Option<(u8, Vec<u8>)> {
+    fn assemble(&mut self, core: &mut Core, path: Path, header: Header, opened: Opened) -> Option<Verified> {
         match opened {
-            Opened::Whole { first, payloads } => Some((first, payloads)),
+            Opened::Whole { first, payloads, unsupported_critical } => {
+                Some(Verified { header, path, first, payloads, unsupported_critical })
+            }
             Opened::Fragment { number, total, first, payloads } => {
                 let now = core.now.time;
-                let whole = self.frame.window.reassembly(header, now).add(number, total, first, &payloads);
+                let progress =
+                    self.frame.window.reassembly(&header, now).add(number, total, first, &payloads);
                 self.frame.refresh_reassembly();
-                match whole {
-                    Ok(crate::wire::Progress::Complete { first, bytes }) => Some((first, bytes)),
+                match progress {
+                    Ok(Progress::Complete(chain)) => Some(Verified {
+                        header,
+                        path,
+                        first: chain.first,
+                        payloads: chain.bytes,
+                        unsupported_critical: None,
+                    }),
                     Ok(_) => None,
                     Err(_) => {
                         core.counters.drop(Drop::Fragment);
@@ -265,7 +301,9 @@ impl IkeSa {
         let state = std::mem::replace(&mut self.state, State::Closed);
         let frame = &mut self.frame;
         self.state = match (state, place) {
-            (State::Initiating(attempt), Place::Response) => attempt.on_protected_response(frame, core, message),
+            (State::Initiating(attempt), Place::Response) => {
+                attempt.on_protected_response(frame, core, message)
+            }
             (State::Responding(half), Place::Request) => half.on_protected_request(frame, core, message),
             (State::Established(sa), Place::Request) => sa.on_request(frame, core, message),
             (State::Established(sa), Place::Response) => sa.on_response(frame, core, message),
@@ -279,14 +317,23 @@ impl IkeSa {
     }
 
     /// An IKE_SA_INIT response for an attempt of ours.
-    pub(crate) fn receive_init_response(&mut self, core: &mut Core, path: Path, header: Header, body: &[u8], whole: &[u8]) {
+    pub(crate) fn receive_init_response(
+        &mut self,
+        core: &mut Core,
+        path: Path,
+        header: Header,
+        body: &[u8],
+        whole: &[u8],
+    ) {
         if self.frame.window.place(&header) != Place::Response || header.exchange != ExchangeType::IkeSaInit {
             core.counters.drop(Drop::OutOfWindow);
             return;
         }
         let state = std::mem::replace(&mut self.state, State::Closed);
         self.state = match state {
-            State::Initiating(attempt) => attempt.on_init_response(&mut self.frame, core, path, &header, body, whole),
+            State::Initiating(attempt) => {
+                attempt.on_init_response(&mut self.frame, core, path, &header, body, whole)
+            }
             state => {
                 core.counters.drop(Drop::OutOfState);
                 state
@@ -355,6 +402,25 @@ impl State {
             Self::Closing(sa) => Some(&sa.crypt),
             Self::Closed => None,
         }
+    }
+}
+
+impl IkeSa {
+    /// Ends it, towards the peer too where there is one to tell.
+    pub(crate) fn close(&mut self, core: &mut Core, verdict: Verdict) {
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let frame = &mut self.frame;
+        self.state = match state {
+            State::Initiating(attempt) => attempt.cancel(frame, core, Some(verdict)),
+            State::Established(sa) => sa.close(frame, core, verdict),
+            State::Responding(_) | State::Closed => State::Closed,
+            State::Closing(sa) => State::Closing(sa),
+        };
+    }
+
+    /// Something in clear suggests that the peer has lost this SA.
+    pub(crate) fn hint(&mut self, core: &mut Core) {
+        self.with_established(core, Established::hint);
     }
 }
 

@@ -1,12 +1,13 @@
 //! What IKE_SA_INIT leaves behind, alike for both ends: the material of IKE_AUTH.
 
 use super::{Role, SpiPair};
-use crate::auth::{AuthFailure, signed_octets};
+use crate::auth::signed_octets;
 use crate::crypto::{Provider, Secret};
-use crate::keys::IkeKeys;
+use crate::keys::{IkeKeys, Inputs};
 use crate::nat::NatView;
 use crate::proposal::IkeChoice;
 use crate::sa::crypt::Crypt;
+use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::IdPayload;
 
 /// The outcome of IKE_SA_INIT but for its keys.
@@ -19,6 +20,8 @@ pub(crate) struct Opening {
     /// The responder's message, which its AUTH covers.
     pub(crate) response: Vec<u8>,
     pub(crate) nat: NatView,
+    /// The peer knows of NAT traversal.
+    pub(crate) nat_traversal: bool,
     /// The peer takes fragments.
     pub(crate) fragmentation: bool,
     /// Hashes that the peer takes in signatures; empty for a peer without RFC 7427.
@@ -35,10 +38,6 @@ pub(crate) struct Keyed {
     pub(crate) sk_pr: Secret,
 }
 
-/// Our provider lacks an algorithm that our own proposal named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ProviderLacks;
-
 impl Opening {
     /// Derives the keys of the IKE SA (RFC 7296 §2.14).
     pub(crate) fn key(
@@ -47,19 +46,21 @@ impl Opening {
         role: Role,
         spis: SpiPair,
         shared: &[u8],
-    ) -> Result<Keyed, ProviderLacks> {
-        let prf = provider.prf(self.choice.prf).ok_or(ProviderLacks)?;
+    ) -> Result<Keyed, Verdict> {
+        let prf = provider.prf(self.choice.prf).ok_or_else(lacks_prf)?;
         let (keys, auth) = IkeKeys::derive(
             prf,
             self.choice.suite,
-            shared,
-            &self.nonce_i,
-            &self.nonce_r,
-            spis.initiator.0,
-            spis.responder.0,
+            &Inputs {
+                shared,
+                nonce_i: &self.nonce_i,
+                nonce_r: &self.nonce_r,
+                spi_i: spis.initiator,
+                spi_r: spis.responder,
+            },
         )
-        .map_err(|_| ProviderLacks)?;
-        let crypt = Crypt::new(provider, self.choice.suite, keys, role);
+        .map_err(|_| lacks_prf())?;
+        let crypt = Crypt::new(provider, self.choice.suite, self.choice.prf, keys, role);
         Ok(Keyed { opening: self, crypt, sk_pi: auth.sk_pi, sk_pr: auth.sk_pr })
     }
 }
@@ -71,8 +72,8 @@ impl Keyed {
         provider: &'static Provider,
         signer: Role,
         id: &IdPayload,
-    ) -> Result<Vec<u8>, AuthFailure> {
-        let prf = provider.prf(self.opening.choice.prf).ok_or(AuthFailure::Provider)?;
+    ) -> Result<Vec<u8>, Verdict> {
+        let prf = provider.prf(self.opening.choice.prf).ok_or_else(lacks_prf)?;
         Ok(match signer {
             Role::Initiator => {
                 signed_octets(&self.opening.request, &self.opening.nonce_r, &*prf.key(&self.sk_pi), id)
@@ -82,4 +83,9 @@ impl Keyed {
             }
         })
     }
+}
+
+/// Our own proposal named what our provider lacks.
+fn lacks_prf() -> Verdict {
+    Verdict::new(Culprit::Us, Cause::Unexpected("PRF that the provider lacks"))
 }

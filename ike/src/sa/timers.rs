@@ -65,6 +65,12 @@ impl Timers {
         }
     }
 
+    /// Takes out one, with its time.
+    pub(crate) fn take(&mut self, timer: Timer) -> Option<(Time, Timer)> {
+        let position = self.0.iter().position(|&(_, other)| other == timer)?;
+        Some(self.0.remove(position))
+    }
+
     /// Takes out those of all children, to go with them to another IKE SA.
     pub(crate) fn take_children(&mut self) -> Vec<(Time, Timer)> {
         self.0.extract_if(.., |(_, timer)| timer.child().is_some()).collect()

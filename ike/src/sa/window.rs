@@ -15,7 +15,7 @@ pub(crate) type Datagrams = Vec<Vec<u8>>;
 pub(crate) const REASSEMBLY_TIME: Duration = Duration::from_secs(15);
 
 /// The window of one IKE SA.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Window {
     next_request: u32,
     outstanding: Option<Box<Outstanding>>,
@@ -34,7 +34,6 @@ struct Outstanding {
     give_up: Time,
 }
 
-#[derive(Debug)]
 struct Collecting {
     id: MessageId,
     since: Time,
@@ -71,9 +70,9 @@ pub(crate) enum Due<'a> {
 pub(crate) struct IdsExhausted;
 
 impl Window {
-    /// A window whose IKE_SA_INIT is over.
-    pub(crate) fn after_init() -> Self {
-        Self { next_request: 1, expected: 1, ..Self::default() }
+    /// The responder's window when its IKE_SA_INIT is over: the initiator's next request is its second.
+    pub(crate) fn of_responder() -> Self {
+        Self { expected: 1, ..Self::default() }
     }
 
     /// Where a message belongs. Says nothing of its authenticity.
@@ -158,6 +157,11 @@ impl Window {
         self.collecting_request = None;
     }
 
+    /// The request is put aside without an answer; the next copy of it counts as new.
+    pub(crate) fn cancel_answer(&mut self) {
+        self.answering = false;
+    }
+
     /// The id of the request that is worked on.
     pub(crate) fn answering_id(&self) -> MessageId {
         MessageId(self.expected)
@@ -178,8 +182,7 @@ impl Window {
     /// Where the fragments of a message are collected. Fragments of another message give way: the window
     /// has room for one each way.
     pub(crate) fn reassembly(&mut self, header: &Header, now: Time) -> &mut Reassembly {
-        let slot =
-            if header.response { &mut self.collecting_response } else { &mut self.collecting_request };
+        let slot = if header.response { &mut self.collecting_response } else { &mut self.collecting_request };
         if slot.as_ref().is_some_and(|collecting| collecting.id != header.message_id) {
             *slot = None;
         }

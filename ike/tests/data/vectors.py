@@ -98,6 +98,12 @@ def child(name, hash_name, sk_d, shared, ni, nr, encryption, integrity):
         show(f"{name}.{part}", key)
 
 
+for name, length in (
+    ("key", 32), ("seed", 40), ("ni", 32), ("nr", 48), ("spi_i", 8), ("spi_r", 8), ("shared", 66),
+    ("old_sk_d", 32),
+):
+    show(f"in.{name}", octets(name, length))
+
 show("prf_plus.longest", prf_plus("sha256", octets("key", 32), octets("seed", 40), 255 * 32)[-64:])
 
 # name, hash, octets of encryption (with salt) and integrity keys
@@ -117,7 +123,7 @@ for suite, hash_name, encryption, integrity in SUITES:
     child(f"{suite}.pfs", hash_name, keys["sk_d"], shared, nr, ni, encryption, integrity)
 
 # A rekey that goes from one PRF to another: SKEYSEED by the old one, the rest by the new one.
-old_sk_d = octets("old sk_d", 32)
+old_sk_d = octets("old_sk_d", 32)
 skeyseed = prf("sha256", old_sk_d, shared + ni + nr)
 ike_keys("rekey", "sha512", skeyseed, ni + nr + spi_i + spi_r, 32, 64)
 

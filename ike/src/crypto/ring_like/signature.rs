@@ -79,7 +79,11 @@ const RSA_SCHEMES: &[SignatureScheme] = &[
 
 /// An RSA key that offers these schemes.
 pub(in crate::crypto) fn load_rsa(key: RsaPrivate<'_>, schemes: &'static [SignatureScheme]) -> LoadedKey {
-    let pair = RsaKeyPair::from_der(key.der).map_err(|_| KeyError::Malformed)?;
+    let pair = RsaKeyPair::from_der(key.der).map_err(|_| match key.modulus_len {
+        // ring signs with no more.
+        513.. => KeyError::UnknownAlgorithm,
+        _ => KeyError::Malformed,
+    })?;
     Ok(Box::new(RsaKey { pair, modulus_len: key.modulus_len, spki: key.spki, schemes }))
 }
 

@@ -35,6 +35,11 @@ pub struct Informational {
 }
 
 impl Informational {
+    /// Whether it deletes children.
+    pub fn names_children(&self) -> bool {
+        self.deletes.iter().any(|delete| matches!(delete, Delete::Esp(_)))
+    }
+
     /// Reads the payloads of a message, the first of which has the type `first`.
     pub fn parse(first: u8, body: &[u8]) -> Result<Self, MessageError> {
         let payloads = Unsorted::read(first, body)?.sort(INFORMATIONAL)?;

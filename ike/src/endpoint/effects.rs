@@ -1,0 +1,157 @@
+//! What one SA's step means for others, and for the tables.
+
+use super::{Endpoint, SaId};
+use crate::connection::Connection;
+use crate::core::Effect;
+use crate::event::Event;
+use crate::exchange::rekey_ike;
+use crate::identity::Identity;
+use crate::output::Path;
+use crate::sa::State;
+use crate::sa::established::Luggage;
+use crate::sa::initiate::Goal;
+use crate::verdict::{Cause, Culprit, Verdict};
+use std::sync::Arc;
+
+impl Endpoint {
+    /// Brings the tables up to date with an SA that has just made a step.
+    pub(super) fn after_step(&mut self, id: SaId) {
+        self.table.reindex(id);
+        self.bury_if_closed(id);
+        self.settle_effects();
+    }
+
+    /// Carries out what steps have left behind; carrying it out may be a step of another SA.
+    pub(super) fn settle_effects(&mut self) {
+        while let Some(effect) = self.core.effects.pop_front() {
+            match effect {
+                Effect::Spawn(sa) => {
+                    let id = sa.frame.id;
+                    let name = match &sa.state {
+                        State::Established(sa) => Some((Arc::clone(&sa.connection.name), (*sa.peer).clone())),
+                        _ => None,
+                    };
+                    self.table.insert(*sa);
+                    if let Some((name, peer)) = name {
+                        self.table.name_connection(id, name);
+                        self.table.set_peer(id, peer.clone());
+                        self.core.peers.entry(peer).or_default().push(id);
+                    }
+                    self.table.reindex(id);
+                }
+                Effect::Adopt { from, to, luggage } => self.adopt(from, to, *luggage),
+                Effect::Settle { old, winner } => self.settle(old, winner),
+                Effect::Close(id, verdict) => self.close(id, verdict),
+                Effect::ChildAdded(child, id) => self.table.add_child(child, id),
+                Effect::ChildRemoved(child) => self.table.remove_child(child),
+                Effect::Authenticated { sa, peer, initial_contact } => {
+                    self.authenticated(sa, peer, initial_contact);
+                }
+                Effect::HalfOpenOver(id) => self.half_open_over(id),
+                Effect::Reauthenticate(old, connection, path) => self.begin_again(old, &connection, path),
+            }
+        }
+    }
+
+    fn bury_if_closed(&mut self, id: SaId) {
+        let Some(sa) = self.table.get(id) else { return };
+        match sa.state {
+            State::Closed => {
+                self.half_open_over(id);
+                self.leave_peers(id);
+                self.table.remove(id);
+                self.core.ids.give_back(id);
+            }
+            State::Closing(_) => {
+                self.half_open_over(id);
+                self.leave_peers(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// The peer of an SA that ends is no longer known by it.
+    fn leave_peers(&mut self, id: SaId) {
+        let Some(peer) = self.table.take_peer(id) else { return };
+        if let Some(ids) = self.core.peers.get_mut(&peer) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.core.peers.remove(&peer);
+            }
+        }
+    }
+
+    pub(super) fn half_open_over(&mut self, id: SaId) {
+        if let Some(source) = self.table.end_half_open(id) {
+            self.gate.left(source);
+        }
+    }
+
+    fn adopt(&mut self, from: SaId, to: SaId, luggage: Luggage) {
+        if self.table.established(to).is_none() {
+            return luggage.discard(&mut self.core);
+        }
+        let lingering: Vec<_> = luggage.spis().collect();
+        for child in lingering {
+            self.table.add_child(child, to);
+        }
+        self.core.pools.hand_over(from, to);
+        self.core.event(Event::IkeRekeyed { old: from, new: to });
+        self.step(to, |sa, core| {
+            sa.with_established(core, |mut sa, frame, core| {
+                sa.adopt(frame, core, luggage);
+                sa.advance(frame, core)
+            });
+        });
+    }
+
+    fn settle(&mut self, old: SaId, winner: SaId) {
+        self.step(old, |sa, core| {
+            if let Some((frame, sa)) = sa.established() {
+                rekey_ike::hand_over(sa, frame, core, winner);
+            }
+        });
+    }
+
+    /// The peer has lost this SA; nobody needs to be told.
+    fn forget(&mut self, id: SaId, verdict: Verdict) {
+        self.step(id, |sa, core| {
+            sa.with_established(core, |sa, frame, core| sa.vanish(frame, core, verdict));
+        });
+    }
+
+    fn authenticated(&mut self, sa: SaId, peer: Identity, initial_contact: bool) {
+        let Some(established) = self.table.established(sa) else { return };
+        let ours = established.connection.local.identity.clone();
+        let name = Arc::clone(&established.connection.name);
+        self.table.name_connection(sa, name);
+        self.table.set_peer(sa, peer.clone());
+        let others = self.core.peers.entry(peer).or_default();
+        let known = others.clone();
+        if !others.contains(&sa) {
+            others.push(sa);
+        }
+        if !initial_contact {
+            return;
+        }
+        // RFC 7296 §2.4: the peer says that it has no other IKE SA between these two identities.
+        for old in known.into_iter().filter(|old| *old != sa) {
+            let same = self.table.established(old).is_some_and(|old| old.connection.local.identity == ours);
+            if same {
+                self.forget(old, Verdict::new(Culprit::Peer, Cause::PeerRestarted));
+            }
+        }
+    }
+
+    /// Reauthentication, make before break: a new IKE SA with the children of the old one, which goes when
+    /// they all stand.
+    fn begin_again(&mut self, old: SaId, connection: &Arc<Connection>, path: Path) {
+        let Some(established) = self.table.established(old) else { return };
+        // As it is loaded now, if it still is.
+        let connection = self.core.registry.get(&connection.name).unwrap_or(connection).clone();
+        let children = established.children.iter().map(|child| Arc::clone(&child.config)).collect();
+        let deadline = self.core.now.time + connection.retransmission.give_up;
+        let goal = Goal { replaces: Some(old), ..Goal::new(connection, children, deadline) };
+        let _ = self.attempt(goal, path);
+    }
+}

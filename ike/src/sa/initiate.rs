@@ -1,0 +1,730 @@
+//! The initiator's way to an established SA (RFC 7296 §1.2).
+//!
+//! ```text
+//! InitSent    SA, KEi, Ni  ───────▶
+//!             ◀───────  COOKIE, or INVALID_KE_PAYLOAD: again, with it
+//!             ◀───────  SA, KEr, Nr
+//! Agreeing    the shared secret is worked out
+//! Signing     our AUTH is made
+//! AuthSent    SK{IDi, AUTH, SA, TSi, TSr, …}  ───────▶
+//!             ◀───────  SK{IDr, AUTH, SA, TSi, TSr, …}
+//! Verifying   the peer's AUTH is checked
+//! ```
+//!
+//! Nothing before the first protected answer is authentic, so nothing in clear ends the attempt
+//! (RFC 7296 §2.21.1): a refusal is kept for the verdict and only shortens the wait.
+
+use super::child::{Ends, Exchanged, PendingChild};
+use super::closing::Closing;
+use super::crypt::{Crypt, Envoy};
+use super::established::{Agreed, Established, Newborn, Task};
+use super::opening::{Keyed, Opening};
+use super::timers::Timer;
+use super::window::Window;
+use super::{Frame, Role, SpiPair, State, Verified};
+use crate::SaId;
+use crate::auth::{Authenticated, SignTask, VerifyTask, accepted_hashes};
+use crate::connection::{AddressRequest, ChildConfig, Childless, Connection, EncapsulationPolicy};
+use crate::core::{Core, Effect};
+use crate::counters::Drop;
+use crate::crypto::{GroupId, PrivateValue};
+use crate::event::Event;
+use crate::exchange::mobike;
+use crate::identity::IdentityPattern;
+use crate::output::{Duty, JobDone, JobId, Path, Task as Arithmetic, TaskResult};
+use crate::proposal::{confirm_ike, ike_offer};
+use crate::time::Time;
+use crate::verdict::{Cause, Culprit, Verdict};
+use crate::wire::{
+    AuthAccepted, AuthPayload, AuthRequest, AuthResponse, ChildOutcome, Configuration,
+    ConfigurationAttribute, ConfigurationKind, ExchangeType, Header, IdPayload, KeyExchange, MessageId,
+    NotifyType, Proposal, SaInitAccepted, SaInitRequest, SaInitResponse,
+};
+use std::net::IpAddr;
+use std::sync::Arc;
+use tidegate_esp::TrafficSelector;
+
+/// A forger can make us repeat IKE_SA_INIT with a cookie of his; not more often than this.
+const MAX_RESTARTS: u8 = 8;
+
+/// An IKE SA that we are setting up.
+pub(crate) struct Attempt {
+    goal: Goal,
+    stage: Stage,
+}
+
+/// What it is for.
+pub(crate) struct Goal {
+    pub(crate) connection: Arc<Connection>,
+    /// Children to set up; the first goes along with IKE_AUTH.
+    pub(crate) children: Vec<Arc<ChildConfig>>,
+    /// The packet that wanted the first of them.
+    pub(crate) packet: Option<(TrafficSelector, TrafficSelector)>,
+    /// The IKE SA to be replaced, in a reauthentication.
+    pub(crate) replaces: Option<SaId>,
+    /// When it has failed, whatever it is waiting for.
+    pub(crate) deadline: Time,
+    /// The last refusal in clear.
+    refusal: Option<Verdict>,
+    restarts: u8,
+}
+
+enum Stage {
+    InitSent(InitSent),
+    Agreeing { job: JobId, opening: Opening },
+    Signing { job: JobId, keyed: Keyed, id: IdPayload },
+    AuthSent { keyed: Keyed, child: Option<PendingChild> },
+    Verifying { job: JobId, keyed: Keyed, child: Option<PendingChild>, answer: Box<AuthAccepted> },
+}
+
+struct InitSent {
+    group: GroupId,
+    private: Box<dyn PrivateValue>,
+    offered: Vec<Proposal>,
+    nonce: Vec<u8>,
+    cookie: Option<Vec<u8>>,
+    /// The message as sent, which our AUTH will cover.
+    request: Vec<u8>,
+}
+
+impl Goal {
+    pub(crate) fn new(connection: Arc<Connection>, children: Vec<Arc<ChildConfig>>, deadline: Time) -> Self {
+        Self { connection, children, packet: None, replaces: None, deadline, refusal: None, restarts: 0 }
+    }
+}
+
+impl Attempt {
+    /// Sends IKE_SA_INIT with the first group of the first proposal.
+    pub(crate) fn begin(goal: Goal, frame: &mut Frame, core: &mut Core) -> State {
+        let group = goal.connection.proposals.iter().find_map(|proposal| proposal.groups.first().copied());
+        match group {
+            Some(group) => Self::begin_with(goal, frame, core, group, None),
+            None => fail(
+                &goal,
+                frame,
+                core,
+                Verdict::new(Culprit::Us, Cause::Unexpected("no key exchange method")),
+            ),
+        }
+    }
+
+    fn begin_with(
+        goal: Goal,
+        frame: &mut Frame,
+        core: &mut Core,
+        group: GroupId,
+        cookie: Option<Vec<u8>>,
+    ) -> State {
+        let private = match core.generate(group) {
+            Ok(private) => private,
+            Err(error) => return fail(&goal, frame, core, error.into()),
+        };
+        let init = InitSent {
+            group,
+            private,
+            offered: ike_offer(&goal.connection.proposals, &[]),
+            nonce: core.nonce(),
+            cookie,
+            request: Vec::new(),
+        };
+        frame.spis.responder = crate::wire::IkeSpi(0);
+        frame.window = Window::default();
+        init.send(goal, frame, core)
+    }
+
+    pub(crate) fn crypt(&self) -> Option<&Crypt> {
+        match &self.stage {
+            Stage::AuthSent { keyed, .. } => Some(&keyed.crypt),
+            _ => None,
+        }
+    }
+
+    /// The name of its connection.
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.goal.connection
+    }
+
+    /// An answer to IKE_SA_INIT, which anybody may have sent.
+    pub(crate) fn on_init_response(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+        whole: &[u8],
+    ) -> State {
+        let Stage::InitSent(init) = self.stage else {
+            core.counters.drop(Drop::OutOfState);
+            return State::Initiating(self);
+        };
+        let response = match SaInitResponse::parse(header.next_payload, body) {
+            Ok(response) => response,
+            Err(error) => {
+                self.goal.doubt(frame, core, Verdict::malformed(error));
+                return init.wait(self.goal);
+            }
+        };
+        match response {
+            SaInitResponse::Cookie(cookie) if self.goal.may_restart() => {
+                InitSent { cookie: Some(cookie), ..init }.send(self.goal, frame, core)
+            }
+            SaInitResponse::InvalidKe(wanted) => {
+                let group = GroupId::from_transform(wanted).filter(|group| {
+                    *group != init.group
+                        && self.goal.connection.proposals.iter().any(|p| p.groups.contains(group))
+                });
+                match group {
+                    Some(group) if self.goal.may_restart() => {
+                        Self::begin_with(self.goal, frame, core, group, init.cookie)
+                    }
+                    _ => {
+                        let kind = NotifyType::INVALID_KE_PAYLOAD;
+                        self.goal.doubt(frame, core, refused_in_clear(kind));
+                        init.wait(self.goal)
+                    }
+                }
+            }
+            SaInitResponse::Accepted(answer) => {
+                init.accept(self.goal, frame, core, path, header, answer, whole)
+            }
+            SaInitResponse::Failed(notify) => {
+                self.goal.doubt(frame, core, refused_in_clear(notify.kind));
+                init.wait(self.goal)
+            }
+            SaInitResponse::Cookie(_) => init.wait(self.goal),
+        }
+    }
+
+    /// The answer to IKE_AUTH.
+    pub(crate) fn on_protected_response(
+        self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        message: Verified,
+    ) -> State {
+        let Self { goal, stage } = *self;
+        let Stage::AuthSent { keyed, child } = stage else {
+            return fail(&goal, frame, core, Verdict::new(Culprit::Us, Cause::Unexpected("answer")));
+        };
+        if message.header.exchange != ExchangeType::IkeAuth {
+            let verdict = Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type"));
+            return give_up_child(goal, frame, core, child, verdict);
+        }
+        match message.read(AuthResponse::parse) {
+            Ok(AuthResponse::Accepted(answer)) => verify(goal, frame, core, keyed, child, answer),
+            Ok(AuthResponse::Failed(notify)) => {
+                give_up_child(goal, frame, core, child, Verdict::refused(notify.kind))
+            }
+            Err(error) => give_up_child(goal, frame, core, child, Verdict::malformed(error)),
+        }
+    }
+
+    /// Arithmetic is done.
+    pub(crate) fn on_job(self: Box<Self>, frame: &mut Frame, core: &mut Core, done: JobDone) -> State {
+        let Self { goal, stage } = *self;
+        match (stage, done.result) {
+            (Stage::Agreeing { job, opening }, TaskResult::Agreed(result)) if job == done.id => {
+                match result {
+                    Ok(agreement) => sign(goal, frame, core, opening, &agreement.shared),
+                    // Perhaps the value was a forger's; the real one may still come, but our own is spent.
+                    Err(error) => {
+                        let mut goal = goal;
+                        goal.doubt(frame, core, error.into());
+                        if goal.may_restart() {
+                            Self::begin(goal, frame, core)
+                        } else {
+                            fail(&goal, frame, core, error.into())
+                        }
+                    }
+                }
+            }
+            (Stage::Signing { job, keyed, id }, TaskResult::Signed(result)) if job == done.id => match result
+            {
+                Ok(auth) => send_auth(goal, frame, core, keyed, id, auth),
+                Err(failure) => fail(&goal, frame, core, failure.into()),
+            },
+            (Stage::Verifying { job, keyed, child, answer }, TaskResult::Verified(result))
+                if job == done.id =>
+            {
+                match result {
+                    Ok(peer) => establish(goal, frame, core, keyed, child, *answer, &peer),
+                    Err(failure) => {
+                        if let Some(child) = child {
+                            child.abandon(core);
+                        }
+                        let policy = goal.connection.retransmission;
+                        tell(&goal, frame, core, failure.into());
+                        Closing::reject(keyed.crypt, frame, core, policy)
+                    }
+                }
+            }
+            (stage, _) => State::Initiating(Box::new(Self { goal, stage })),
+        }
+    }
+
+    /// A deadline has passed.
+    pub(crate) fn on_timer(self: Box<Self>, frame: &mut Frame, core: &mut Core, timer: Timer) -> State {
+        let over = match timer {
+            Timer::Retransmit => frame.retransmit(core, &self.goal.connection.retransmission),
+            Timer::GiveUp => true,
+            _ => false,
+        };
+        if !over {
+            return State::Initiating(self);
+        }
+        self.cancel(frame, core, None)
+    }
+
+    /// Ends the attempt, for this reason or for what it has seen.
+    pub(crate) fn cancel(
+        self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        verdict: Option<Verdict>,
+    ) -> State {
+        let Self { goal, stage } = *self;
+        let child = match stage {
+            Stage::AuthSent { child, .. } | Stage::Verifying { child, .. } => child,
+            _ => None,
+        };
+        let verdict = verdict.or_else(|| goal.refusal.clone()).unwrap_or_else(|| {
+            let waited = core.now.time.since(frame.opened);
+            Verdict::new(Culprit::Network, Cause::Unanswered { waited })
+        });
+        give_up_child(goal, frame, core, child, verdict)
+    }
+}
+
+impl InitSent {
+    /// Sends the message, anew after a cookie or another group.
+    fn send(mut self, goal: Goal, frame: &mut Frame, core: &mut Core) -> State {
+        let policy = &goal.connection.retransmission;
+        let claim = goal.connection.encapsulation.claim();
+        let message = SaInitRequest {
+            cookie: self.cookie.clone(),
+            proposals: self.offered.clone(),
+            key_exchange: KeyExchange {
+                group: self.group.transform_id(),
+                public: self.private.public().to_vec(),
+            },
+            nonce: self.nonce.clone(),
+            nat: frame.spis.nat_hashes(&frame.path, claim),
+            fragmentation: goal.connection.fragment_size.is_some(),
+            signature_hashes: accepted_hashes().to_vec(),
+            notifies: Vec::new(),
+        };
+        let Ok(datagram) = clear_header(frame, false).emit_with(&message.emit()) else {
+            return fail(&goal, frame, core, Verdict::new(Culprit::Us, Cause::Limit("message length")));
+        };
+        self.request.clone_from(&datagram);
+        if frame.window.is_waiting() {
+            core.transmit(frame.path, std::slice::from_ref(&datagram));
+            frame.window.replace(vec![datagram]);
+            frame.timers.set(Timer::Retransmit, core.now.time + policy.wait(0));
+        } else {
+            frame.send_request(core, vec![datagram], policy);
+            frame.window.give_up_by(goal.deadline);
+        }
+        frame.timers.set(Timer::GiveUp, goal.deadline);
+        self.wait(goal)
+    }
+
+    fn wait(self, goal: Goal) -> State {
+        State::Initiating(Box::new(Attempt { goal, stage: Stage::InitSent(self) }))
+    }
+
+    /// The responder goes on, or somebody in its name.
+    #[expect(clippy::too_many_arguments, reason = "a message and all that it is measured by")]
+    fn accept(
+        self,
+        mut goal: Goal,
+        frame: &mut Frame,
+        core: &mut Core,
+        path: Path,
+        header: &Header,
+        answer: SaInitAccepted,
+        whole: &[u8],
+    ) -> State {
+        let choice = match confirm_ike(&self.offered, &answer.proposal) {
+            Ok(choice) => choice,
+            Err(mismatch) => {
+                let cause = Cause::Proposals(Box::new(mismatch));
+                goal.doubt(frame, core, Verdict::new(Culprit::Misbehaviour, cause));
+                return self.wait(goal);
+            }
+        };
+        let same_group = choice.group == self.group && answer.key_exchange.group == self.group.transform_id();
+        if !same_group || header.responder_spi.0 == 0 {
+            let cause = Cause::Unexpected("group or SPI of the answer");
+            goal.doubt(frame, core, Verdict::new(Culprit::Misbehaviour, cause));
+            return self.wait(goal);
+        }
+        let spis = SpiPair { initiator: frame.spis.initiator, responder: header.responder_spi };
+        let nat = spis.nat_view(&path, &answer.nat);
+        if nat.any() && goal.connection.encapsulation == EncapsulationPolicy::Raw {
+            goal.doubt(frame, core, Verdict::new(Culprit::Network, Cause::NatFound));
+            return self.wait(goal);
+        }
+        frame.request_answered();
+        frame.spis = spis;
+        let task = Arithmetic::Finish { private: self.private, peer: answer.key_exchange.public };
+        let job = frame.submit(core, task);
+        let opening = Opening {
+            choice,
+            nonce_i: self.nonce,
+            nonce_r: answer.nonce,
+            request: self.request,
+            response: whole.to_vec(),
+            nat,
+            nat_traversal: answer.nat.destination.is_some(),
+            fragmentation: answer.fragmentation,
+            signature_hashes: answer.signature_hashes,
+            childless: answer.childless,
+        };
+        State::Initiating(Box::new(Attempt { goal, stage: Stage::Agreeing { job, opening } }))
+    }
+}
+
+impl Goal {
+    /// Keeps a refusal that nobody has authenticated, and waits a little for something better.
+    fn doubt(&mut self, frame: &mut Frame, core: &Core, verdict: Verdict) {
+        let end = (core.now.time + self.connection.retransmission.refusal_grace).min(self.deadline);
+        frame.window.give_up_by(end);
+        frame.timers.set(Timer::GiveUp, end);
+        self.deadline = end;
+        self.refusal = Some(verdict);
+    }
+
+    fn may_restart(&mut self) -> bool {
+        self.restarts = self.restarts.saturating_add(1);
+        self.restarts <= MAX_RESTARTS
+    }
+
+    /// Whether IKE_AUTH goes without a child (RFC 6023).
+    fn goes_childless(&self, opening: &Opening) -> bool {
+        let connection = &self.connection;
+        let wanted = connection.childless == Childless::Prefer
+            || connection.verify_pfs
+            || (connection.childless == Childless::Allow && self.children.is_empty());
+        wanted && opening.childless && connection.childless != Childless::Never
+    }
+}
+
+/// The header of a message without protection.
+pub(crate) fn clear_header(frame: &Frame, response: bool) -> Header {
+    Header {
+        initiator_spi: frame.spis.initiator,
+        responder_spi: frame.spis.responder,
+        next_payload: 0,
+        major_version: Header::MAJOR_VERSION,
+        minor_version: 0,
+        exchange: ExchangeType::IkeSaInit,
+        from_initiator: frame.role.sends_as_initiator(),
+        higher_version: false,
+        response,
+        message_id: MessageId(0),
+        length: 0,
+    }
+}
+
+fn refused_in_clear(kind: NotifyType) -> Verdict {
+    Verdict::new(Verdict::refused(kind).culprit, Cause::RefusedInClear(kind))
+}
+
+/// The secret is there: keys, and our AUTH.
+fn sign(goal: Goal, frame: &mut Frame, core: &mut Core, opening: Opening, shared: &[u8]) -> State {
+    let forced = goal.connection.encapsulation == EncapsulationPolicy::Udp;
+    // Port 4500 is for peers that know what it is for (RFC 7296 §2.23); MOBIKE goes there ahead of any
+    // NAT, because an address may change to one behind a NAT later (RFC 4555 §3.3).
+    if opening.nat_traversal && (opening.nat.any() || forced || goal.connection.mobike) {
+        frame.float(core);
+    }
+    let keyed = match opening.key(core.provider, Role::Initiator, frame.spis, shared) {
+        Ok(keyed) => keyed,
+        Err(verdict) => return fail(&goal, frame, core, verdict),
+    };
+    let id = goal.connection.local.identity.to_payload();
+    let octets = match keyed.octets(core.provider, Role::Initiator, &id) {
+        Ok(octets) => octets,
+        Err(verdict) => return fail(&goal, frame, core, verdict),
+    };
+    let task = SignTask {
+        provider: core.provider,
+        prf: keyed.opening.choice.prf,
+        local: Arc::clone(&goal.connection.local.auth),
+        octets,
+        peer_hashes: keyed.opening.signature_hashes.clone(),
+    };
+    let job = frame.submit(core, Arithmetic::Sign(Box::new(task)));
+    State::Initiating(Box::new(Attempt { goal, stage: Stage::Signing { job, keyed, id } }))
+}
+
+/// Our AUTH is there: IKE_AUTH goes out.
+fn send_auth(
+    mut goal: Goal,
+    frame: &mut Frame,
+    core: &mut Core,
+    mut keyed: Keyed,
+    id: IdPayload,
+    auth: AuthPayload,
+) -> State {
+    let connection = Arc::clone(&goal.connection);
+    let childless = goal.goes_childless(&keyed.opening);
+    if !childless && goal.children.is_empty() {
+        // A peer that cannot do without gets the first child that there is.
+        goal.children.extend(connection.children.first().cloned());
+    }
+    let first = if childless { None } else { goal.children.first().cloned() };
+    let child = match first {
+        None => None,
+        Some(config) => {
+            let ends = Ends::of_initiator(&connection, &frame.path, &[]);
+            match PendingChild::new(core, &config, &ends, goal.packet.as_ref(), false) {
+                Ok(child) => Some(child),
+                Err(verdict) => return fail(&goal, frame, core, verdict),
+            }
+        }
+    };
+    let responder_id = match &connection.remote.identity {
+        IdentityPattern::Exact(identity) => Some(identity.to_payload()),
+        _ => None,
+    };
+    let request = AuthRequest {
+        initiator_id: id,
+        responder_id,
+        certificates: connection.local.auth.certificates(),
+        certificate_requests: connection.remote.auth.certificate_requests(),
+        authentication: Some(auth),
+        configuration: configuration_request(&connection),
+        child: child.as_ref().map(PendingChild::offer),
+        initial_contact: goal.replaces.is_none() && core.is_first_contact(&connection.remote.identity),
+        mobike: connection.mobike,
+        additional_addresses: (connection.mobike && core.local_addresses.len() > 1)
+            .then(|| mobike::additional(frame, core)),
+        no_nats_allowed: (connection.encapsulation == EncapsulationPolicy::Raw)
+            .then(|| mobike::no_nats_data(frame.path.local, frame.path.remote)),
+        notifies: Vec::new(),
+    };
+    let limit = if keyed.opening.fragmentation { connection.fragment_size.map(usize::from) } else { None };
+    let envoy = Envoy { exchange: ExchangeType::IkeAuth, response: false, id: MessageId(1), limit };
+    let Ok(datagrams) = keyed.crypt.seal(frame.spis, envoy, &request.emit(), &mut *core.random) else {
+        return fail(&goal, frame, core, Verdict::new(Culprit::Us, Cause::Limit("message length")));
+    };
+    frame.send_request(core, datagrams, &connection.retransmission);
+    // The answer of a peer that has come this far gets its full time.
+    goal.refusal = None;
+    goal.deadline = core.now.time + connection.retransmission.give_up;
+    frame.timers.set(Timer::GiveUp, goal.deadline);
+    State::Initiating(Box::new(Attempt { goal, stage: Stage::AuthSent { keyed, child } }))
+}
+
+/// Asks for addresses.
+fn configuration_request(connection: &Connection) -> Option<Configuration> {
+    if connection.request_addresses.is_empty() {
+        return None;
+    }
+    let mut attributes = Vec::new();
+    for request in &connection.request_addresses {
+        match *request {
+            AddressRequest::V4(address) => attributes.extend([
+                ConfigurationAttribute::Ip4Address(address),
+                ConfigurationAttribute::Ip4Dns(None),
+                ConfigurationAttribute::Ip4Subnet(None),
+            ]),
+            AddressRequest::V6(address) => attributes.extend([
+                ConfigurationAttribute::Ip6Address(address.map(|address| (address, 128))),
+                ConfigurationAttribute::Ip6Dns(None),
+                ConfigurationAttribute::Ip6Subnet(None),
+            ]),
+        }
+    }
+    Some(Configuration { kind: ConfigurationKind::Request, attributes })
+}
+
+/// The responder says who it is: to be checked.
+fn verify(
+    goal: Goal,
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: Keyed,
+    child: Option<PendingChild>,
+    answer: Box<AuthAccepted>,
+) -> State {
+    let octets = match keyed.octets(core.provider, Role::Responder, &answer.responder_id) {
+        Ok(octets) => octets,
+        Err(verdict) => return give_up_child(goal, frame, core, child, verdict),
+    };
+    let task = VerifyTask {
+        provider: core.provider,
+        prf: keyed.opening.choice.prf,
+        remote: Arc::clone(&goal.connection.remote.auth),
+        expected: goal.connection.remote.identity.clone(),
+        id: answer.responder_id.clone(),
+        certificates: answer.certificates.clone(),
+        auth: answer.authentication.clone(),
+        octets,
+        wall: core.now.wall,
+    };
+    let job = frame.submit(core, Arithmetic::Verify(Box::new(task)));
+    State::Initiating(Box::new(Attempt { goal, stage: Stage::Verifying { job, keyed, child, answer } }))
+}
+
+/// The peer is who it should be.
+fn establish(
+    goal: Goal,
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: Keyed,
+    child: Option<PendingChild>,
+    answer: AuthAccepted,
+    peer: &Authenticated,
+) -> State {
+    let Keyed { opening, crypt, .. } = keyed;
+    let connection = Arc::clone(&goal.connection);
+    let mut sa = Box::new(Established::new(Newborn {
+        connection: Arc::clone(&connection),
+        peer: peer.identity().clone(),
+        crypt,
+        choice: Agreed::from(&opening.choice),
+        nat: opening.nat,
+        peer_fragments: opening.fragmentation,
+        origin: Role::Initiator,
+        mobike: connection.mobike && answer.mobike,
+        now: core.now.time,
+    }));
+    sa.replaces = goal.replaces;
+    if let Some(addresses) = &answer.additional_addresses {
+        mobike::remember(&mut sa, addresses);
+    }
+    sa.begin(frame, core);
+    sa.begin_authentication(frame, core, answer.lifetime);
+    core.effects.push_back(Effect::Authenticated {
+        sa: frame.id,
+        peer: peer.identity().clone(),
+        initial_contact: false,
+    });
+    core.counters.established = core.counters.established.saturating_add(1);
+    core.event(Event::IkeEstablished {
+        sa: frame.id,
+        connection: Arc::clone(&connection.name),
+        peer: peer.identity().clone(),
+        path: frame.path,
+    });
+    if let Some(configuration) = &answer.configuration {
+        sa.virtual_addresses = configured(frame, core, configuration);
+    }
+    let first = child.as_ref().map(|child| Arc::clone(&child.config));
+    if let Some(child) = child {
+        first_child(&mut sa, frame, core, child, answer.child, &opening);
+    }
+    for config in
+        goal.children.into_iter().filter(|config| first.as_ref().is_none_or(|f| !Arc::ptr_eq(f, config)))
+    {
+        sa.want(Task::CreateChild { config, packet: None });
+    }
+    if connection.verify_pfs
+        && let Some(child) = sa.children.first()
+    {
+        let spi = child.inbound;
+        sa.want(Task::RekeyChild(spi));
+    }
+    sa.advance(frame, core)
+}
+
+/// The child that went along with IKE_AUTH.
+fn first_child(
+    sa: &mut Established,
+    frame: &mut Frame,
+    core: &mut Core,
+    child: PendingChild,
+    outcome: ChildOutcome,
+    opening: &Opening,
+) {
+    let config = Arc::clone(&child.config);
+    let id = frame.id;
+    let refused = |core: &mut Core, verdict| {
+        core.event(Event::ChildFailed { sa: id, name: Some(Arc::clone(&config.name)), verdict });
+    };
+    let answer = match outcome {
+        ChildOutcome::Accepted(answer) => answer,
+        ChildOutcome::Refused(notify) => {
+            refused(core, Verdict::refused(notify.kind));
+            return child.abandon(core);
+        }
+        ChildOutcome::Absent => {
+            refused(core, Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("no child in the answer")));
+            return child.abandon(core);
+        }
+    };
+    let spi = child.spi;
+    let exchanged = Exchanged {
+        role: Role::Initiator,
+        nonce_i: &opening.nonce_i,
+        nonce_r: &opening.nonce_r,
+        shared: None,
+    };
+    match child.accept(&answer) {
+        Ok(terms) => match terms.install(frame, core, &sa.ground(), &exchanged, Duty::Active) {
+            Ok(child) => {
+                child.established(frame, core);
+                sa.children.push(child);
+            }
+            Err(verdict) => refused(core, verdict),
+        },
+        Err(verdict) => {
+            refused(core, verdict);
+            sa.want(Task::DeleteChild(spi));
+        }
+    }
+}
+
+/// What the responder has given us.
+fn configured(frame: &Frame, core: &mut Core, configuration: &Configuration) -> Vec<IpAddr> {
+    let (mut addresses, mut dns, mut subnets) = (Vec::new(), Vec::new(), Vec::new());
+    for attribute in &configuration.attributes {
+        match *attribute {
+            ConfigurationAttribute::Ip4Address(Some(ip)) => addresses.push(IpAddr::V4(ip)),
+            ConfigurationAttribute::Ip6Address(Some((ip, _))) => addresses.push(IpAddr::V6(ip)),
+            ConfigurationAttribute::Ip4Dns(Some(ip)) => dns.push(IpAddr::V4(ip)),
+            ConfigurationAttribute::Ip6Dns(Some(ip)) => dns.push(IpAddr::V6(ip)),
+            ConfigurationAttribute::Ip4Subnet(Some((ip, mask))) => {
+                let length = u8::try_from(mask.to_bits().leading_ones()).unwrap_or(32);
+                subnets.push((IpAddr::V4(ip), length));
+            }
+            ConfigurationAttribute::Ip6Subnet(Some((ip, length))) => subnets.push((IpAddr::V6(ip), length)),
+            _ => {}
+        }
+    }
+    core.event(Event::Configured { sa: frame.id, addresses: addresses.clone(), dns, subnets });
+    addresses
+}
+
+/// Ends the attempt and gives back the SPI of its child.
+fn give_up_child(
+    goal: Goal,
+    frame: &mut Frame,
+    core: &mut Core,
+    child: Option<PendingChild>,
+    verdict: Verdict,
+) -> State {
+    if let Some(child) = child {
+        child.abandon(core);
+    }
+    fail(&goal, frame, core, verdict)
+}
+
+fn fail(goal: &Goal, frame: &mut Frame, core: &mut Core, verdict: Verdict) -> State {
+    tell(goal, frame, core, verdict);
+    State::Closed
+}
+
+fn tell(goal: &Goal, frame: &Frame, core: &mut Core, verdict: Verdict) {
+    core.counters.failed = core.counters.failed.saturating_add(1);
+    core.event(Event::IkeFailed {
+        sa: frame.id,
+        connection: Some(Arc::clone(&goal.connection.name)),
+        path: frame.path,
+        verdict,
+    });
+}

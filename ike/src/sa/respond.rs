@@ -1,0 +1,508 @@
+//! The responder's way to an established SA (RFC 7296 §1.2).
+//!
+//! ```text
+//!               SA, KEi, Ni  ───────▶
+//! Agreeing      a value is made, the shared secret is worked out
+//!               ◀───────  SA, KEr, Nr
+//! AwaitingAuth
+//!               SK{IDi, AUTH, SA, TSi, TSr, …}  ───────▶
+//! Verifying     the peer's AUTH is checked
+//! Signing       our AUTH is made
+//!               ◀───────  SK{IDr, AUTH, SA, TSi, TSr, …}
+//! ```
+//!
+//! Whether to take an IKE_SA_INIT at all is decided before this begins, in [`crate::gate`].
+
+use super::child::{Ends, Exchanged, Refusal, Terms};
+use super::closing::Closing;
+use super::crypt::{Crypt, Envoy};
+use super::established::{Agreed, Established, Newborn};
+use super::initiate::clear_header;
+use super::opening::{Keyed, Opening};
+use super::timers::Timer;
+use super::window::Window;
+use super::{Frame, Role, SpiPair, State, Verified};
+use crate::auth::{Authenticated, SignTask, VerifyTask, accepted_hashes};
+use crate::connection::{Connection, EncapsulationPolicy, Retransmission};
+use crate::core::{Core, Effect};
+use crate::counters::Drop;
+use crate::event::Event;
+use crate::exchange::mobike;
+use crate::identity::Identity;
+use crate::nat::SourceClaim;
+use crate::output::{Duty, JobDone, JobId, Path, Task as Arithmetic, TaskResult};
+use crate::proposal::IkeChoice;
+use crate::registry::Claim;
+use crate::verdict::{Cause, Culprit, Verdict};
+use crate::wire::{
+    AuthAccepted, AuthPayload, AuthRequest, AuthResponse, ChildOutcome, Configuration, ExchangeType, IkeSpi,
+    KeyExchange, MessageError, Notify, NotifyType, SaInitAccepted, SaInitRequest, SaInitResponse,
+};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// An IKE SA that a peer is setting up with us.
+pub(crate) struct HalfOpen {
+    stage: Stage,
+    /// Our IKE_SA_INIT response, given again when the request comes again.
+    answer: Vec<u8>,
+    /// What of the request the response depends on.
+    forced: bool,
+}
+
+enum Stage {
+    Agreeing {
+        job: JobId,
+        opening: Opening,
+    },
+    AwaitingAuth {
+        keyed: Keyed,
+    },
+    Verifying {
+        job: JobId,
+        keyed: Keyed,
+        connection: Arc<Connection>,
+        request: Box<AuthRequest>,
+    },
+    Signing {
+        job: JobId,
+        keyed: Keyed,
+        connection: Arc<Connection>,
+        request: Box<AuthRequest>,
+        peer: Authenticated,
+    },
+}
+
+impl HalfOpen {
+    /// Takes an IKE_SA_INIT request for which a proposal has been chosen. `forced` says that some
+    /// connection it may become wants UDP encapsulation in any case.
+    pub(crate) fn begin(
+        frame: &mut Frame,
+        core: &mut Core,
+        request: SaInitRequest,
+        whole: &[u8],
+        choice: IkeChoice,
+        forced: bool,
+    ) -> State {
+        // The request was made before there was an SPI of ours.
+        let header_spis = SpiPair { responder: IkeSpi(0), ..frame.spis };
+        let nat = header_spis.nat_view(&frame.path, &request.nat);
+        let task = Arithmetic::Respond {
+            provider: core.provider,
+            group: choice.group,
+            peer: request.key_exchange.public,
+        };
+        let job = frame.submit(core, task);
+        let opening = Opening {
+            choice,
+            nonce_i: request.nonce,
+            nonce_r: core.nonce(),
+            request: whole.to_vec(),
+            response: Vec::new(),
+            nat,
+            nat_traversal: request.nat.destination.is_some(),
+            fragmentation: request.fragmentation,
+            signature_hashes: request.signature_hashes,
+            childless: false,
+        };
+        frame.timers.set(Timer::GiveUp, core.now.time + core.config.half_open_timeout);
+        State::Responding(Box::new(Self {
+            stage: Stage::Agreeing { job, opening },
+            answer: Vec::new(),
+            forced,
+        }))
+    }
+
+    pub(crate) fn crypt(&self) -> Option<&Crypt> {
+        match &self.stage {
+            Stage::AwaitingAuth { keyed } => Some(&keyed.crypt),
+            _ => None,
+        }
+    }
+
+    /// The same IKE_SA_INIT request has come again.
+    pub(crate) fn repeat_answer(&self, frame: &Frame, core: &mut Core) {
+        if !self.answer.is_empty() {
+            core.transmit(frame.path, std::slice::from_ref(&self.answer));
+            core.counters.repeated_answers = core.counters.repeated_answers.saturating_add(1);
+        }
+    }
+
+    /// IKE_AUTH: the peer says who it is.
+    pub(crate) fn on_protected_request(
+        self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        message: Verified,
+    ) -> State {
+        let Self { stage, answer, forced } = *self;
+        let Stage::AwaitingAuth { keyed } = stage else {
+            return State::Responding(Box::new(Self { stage, answer, forced }));
+        };
+        if message.header.exchange != ExchangeType::IkeAuth {
+            // Nothing else is taken from a peer that has not said who it is.
+            core.counters.drop(Drop::OutOfState);
+            frame.window.cancel_answer();
+            let stage = Stage::AwaitingAuth { keyed };
+            return State::Responding(Box::new(Self { stage, answer, forced }));
+        }
+        // A peer that goes to port 4500 does so here (RFC 7296 §2.23).
+        frame.path = message.path;
+        match message.read(AuthRequest::parse) {
+            Ok(request) => verify(frame, core, keyed, Box::new(request)),
+            Err(error) => refuse_malformed(frame, core, keyed, error),
+        }
+    }
+
+    /// Arithmetic is done.
+    pub(crate) fn on_job(self: Box<Self>, frame: &mut Frame, core: &mut Core, done: JobDone) -> State {
+        let Self { stage, answer, forced } = *self;
+        match (stage, done.result) {
+            (Stage::Agreeing { job, opening }, TaskResult::Agreed(result)) if job == done.id => {
+                match result {
+                    Ok(agreement) => answer_init(frame, core, opening, agreement, forced),
+                    Err(_) => {
+                        // The value makes no secret; its sender is unknown, so it is told nothing.
+                        core.counters.drop(Drop::Malformed);
+                        State::Closed
+                    }
+                }
+            }
+            (Stage::Verifying { job, keyed, connection, request }, TaskResult::Verified(result))
+                if job == done.id =>
+            {
+                match result {
+                    Ok(peer) => sign(frame, core, keyed, connection, request, peer),
+                    Err(failure) => refuse(frame, core, keyed, Some(&connection), failure.into()),
+                }
+            }
+            (Stage::Signing { job, keyed, connection, request, peer }, TaskResult::Signed(result))
+                if job == done.id =>
+            {
+                match result {
+                    Ok(auth) => establish(frame, core, keyed, &connection, *request, &peer, auth),
+                    Err(failure) => refuse(frame, core, keyed, Some(&connection), failure.into()),
+                }
+            }
+            (stage, _) => State::Responding(Box::new(Self { stage, answer, forced })),
+        }
+    }
+
+    /// A deadline has passed: the peer has not come back.
+    pub(crate) fn on_timer(self: Box<Self>, _frame: &mut Frame, core: &mut Core, timer: Timer) -> State {
+        if timer == Timer::GiveUp {
+            core.counters.failed = core.counters.failed.saturating_add(1);
+            return State::Closed;
+        }
+        State::Responding(self)
+    }
+}
+
+/// The secret is there: our IKE_SA_INIT response goes out.
+fn answer_init(
+    frame: &mut Frame,
+    core: &mut Core,
+    mut opening: Opening,
+    agreement: crate::output::Agreement,
+    forced: bool,
+) -> State {
+    let claim = if forced { SourceClaim::Forced } else { SourceClaim::Honest };
+    let response = SaInitResponse::Accepted(SaInitAccepted {
+        proposal: opening.choice.to_wire(&[]),
+        key_exchange: KeyExchange { group: opening.choice.group.transform_id(), public: agreement.public },
+        nonce: opening.nonce_r.clone(),
+        nat: frame.spis.nat_hashes(&frame.path, claim),
+        certificate_requests: core
+            .registry
+            .certificate_requests(frame.path.local.ip(), frame.path.remote.ip()),
+        fragmentation: opening.fragmentation,
+        childless: true,
+        signature_hashes: if opening.signature_hashes.is_empty() {
+            Vec::new()
+        } else {
+            accepted_hashes().to_vec()
+        },
+        notifies: Vec::new(),
+    });
+    let Ok(datagram) = clear_header(frame, true).emit_with(&response.emit()) else { return State::Closed };
+    opening.response.clone_from(&datagram);
+    match opening.key(core.provider, Role::Responder, frame.spis, &agreement.shared) {
+        Ok(keyed) => {
+            core.transmit(frame.path, std::slice::from_ref(&datagram));
+            frame.window = Window::of_responder();
+            State::Responding(Box::new(HalfOpen {
+                stage: Stage::AwaitingAuth { keyed },
+                answer: datagram,
+                forced,
+            }))
+        }
+        Err(_) => State::Closed,
+    }
+}
+
+/// Finds the connection that the peer asks for, and has its proof checked.
+fn verify(frame: &mut Frame, core: &mut Core, keyed: Keyed, request: Box<AuthRequest>) -> State {
+    let peer = match Identity::from_payload(&request.initiator_id) {
+        Ok(peer) => peer,
+        Err(error) => {
+            let failure = crate::auth::AuthFailure::PeerIdentity(error);
+            return refuse(frame, core, keyed, None, failure.into());
+        }
+    };
+    let wanted = request.responder_id.as_ref().and_then(|id| Identity::from_payload(id).ok());
+    let claim = Claim {
+        local: frame.path.local.ip(),
+        remote: frame.path.remote.ip(),
+        peer: &peer,
+        wanted: wanted.as_ref(),
+        choice: &keyed.opening.choice,
+    };
+    let Some(connection) = core.registry.choose(&claim) else {
+        let verdict = Verdict::new(Culprit::Mismatch, Cause::NoConnection { peer, wanted });
+        return refuse(frame, core, keyed, None, verdict);
+    };
+    let nats_unexpected = request
+        .no_nats_allowed
+        .as_ref()
+        .is_some_and(|data| *data != mobike::no_nats_data(frame.path.remote, frame.path.local));
+    if nats_unexpected || (keyed.opening.nat.any() && connection.encapsulation == EncapsulationPolicy::Raw) {
+        let verdict = Verdict::new(Culprit::Network, Cause::NatFound);
+        let notify = Notify::new(NotifyType::UNEXPECTED_NAT_DETECTED);
+        return refuse_with(frame, core, keyed, Some(&connection), notify, verdict);
+    }
+    let Some(auth) = request.authentication.clone() else {
+        let verdict = Verdict::new(Culprit::Mismatch, Cause::Unexpected("EAP"));
+        return refuse(frame, core, keyed, Some(&connection), verdict);
+    };
+    let octets = match keyed.octets(core.provider, Role::Initiator, &request.initiator_id) {
+        Ok(octets) => octets,
+        Err(verdict) => return refuse(frame, core, keyed, Some(&connection), verdict),
+    };
+    let task = VerifyTask {
+        provider: core.provider,
+        prf: keyed.opening.choice.prf,
+        remote: Arc::clone(&connection.remote.auth),
+        expected: connection.remote.identity.clone(),
+        id: request.initiator_id.clone(),
+        certificates: request.certificates.clone(),
+        auth,
+        octets,
+        wall: core.now.wall,
+    };
+    let job = frame.submit(core, Arithmetic::Verify(Box::new(task)));
+    waiting(Stage::Verifying { job, keyed, connection, request })
+}
+
+fn waiting(stage: Stage) -> State {
+    State::Responding(Box::new(HalfOpen { stage, answer: Vec::new(), forced: false }))
+}
+
+/// The peer is who it says: now we say who we are.
+fn sign(
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: Keyed,
+    connection: Arc<Connection>,
+    request: Box<AuthRequest>,
+    peer: Authenticated,
+) -> State {
+    let id = connection.local.identity.to_payload();
+    let octets = match keyed.octets(core.provider, Role::Responder, &id) {
+        Ok(octets) => octets,
+        Err(verdict) => return refuse(frame, core, keyed, Some(&connection), verdict),
+    };
+    let task = SignTask {
+        provider: core.provider,
+        prf: keyed.opening.choice.prf,
+        local: Arc::clone(&connection.local.auth),
+        octets,
+        peer_hashes: keyed.opening.signature_hashes.clone(),
+    };
+    let job = frame.submit(core, Arithmetic::Sign(Box::new(task)));
+    waiting(Stage::Signing { job, keyed, connection, request, peer })
+}
+
+/// Both ends have proved who they are: the SA stands, and perhaps its first child.
+fn establish(
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: Keyed,
+    connection: &Arc<Connection>,
+    request: AuthRequest,
+    peer: &Authenticated,
+    auth: AuthPayload,
+) -> State {
+    let Keyed { opening, crypt, .. } = keyed;
+    let mut sa = Box::new(Established::new(Newborn {
+        connection: Arc::clone(connection),
+        peer: peer.identity().clone(),
+        crypt,
+        choice: Agreed::from(&opening.choice),
+        nat: opening.nat,
+        peer_fragments: opening.fragmentation,
+        origin: Role::Responder,
+        mobike: connection.mobike && request.mobike,
+        now: core.now.time,
+    }));
+    if let Some(addresses) = &request.additional_addresses {
+        mobike::remember(&mut sa, addresses);
+    }
+    core.effects.push_back(Effect::HalfOpenOver(frame.id));
+    core.effects.push_back(Effect::Authenticated {
+        sa: frame.id,
+        peer: peer.identity().clone(),
+        initial_contact: request.initial_contact,
+    });
+    core.counters.established = core.counters.established.saturating_add(1);
+    core.event(Event::IkeEstablished {
+        sa: frame.id,
+        connection: Arc::clone(&connection.name),
+        peer: peer.identity().clone(),
+        path: frame.path,
+    });
+    let (configuration, no_address) = configure(&mut sa, frame, core, peer.identity(), &request);
+    let child = match (&request.child, no_address) {
+        (None, _) => ChildOutcome::Absent,
+        (Some(_), Some(refusal)) => {
+            let name = None;
+            core.event(Event::ChildFailed { sa: frame.id, name, verdict: refusal.verdict });
+            ChildOutcome::Refused(Notify::new(refusal.notify))
+        }
+        (Some(offer), None) => first_child(&mut sa, frame, core, offer, &opening),
+    };
+    let response = AuthResponse::Accepted(Box::new(AuthAccepted {
+        responder_id: connection.local.identity.to_payload(),
+        certificates: connection.local.auth.certificates(),
+        authentication: auth,
+        configuration,
+        child,
+        mobike: sa.mobike.is_some(),
+        additional_addresses: (sa.mobike.is_some() && core.local_addresses.len() > 1)
+            .then(|| mobike::additional(frame, core)),
+        lifetime: connection
+            .lifetimes
+            .authentication
+            .map(|span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX)),
+        notifies: Vec::new(),
+    }));
+    sa.begin(frame, core);
+    sa.answer(frame, core, ExchangeType::IkeAuth, &response.emit());
+    sa.advance(frame, core)
+}
+
+/// Gives the peer the addresses it asks for, from the connection's pools.
+fn configure(
+    sa: &mut Established,
+    frame: &Frame,
+    core: &mut Core,
+    peer: &Identity,
+    request: &AuthRequest,
+) -> (Option<Configuration>, Option<Refusal>) {
+    let connection = Arc::clone(&sa.connection);
+    let Some(wish) = &request.configuration else { return (None, None) };
+    if connection.pools.is_empty() {
+        return (None, None);
+    }
+    match core.pools.assign(&connection.pools, peer, frame.id, wish) {
+        Ok(lease) => {
+            sa.virtual_addresses = lease.addresses;
+            (Some(lease.reply), None)
+        }
+        Err(_) => {
+            let verdict = Verdict::new(Culprit::Us, Cause::PoolExhausted);
+            let notify = NotifyType::INTERNAL_ADDRESS_FAILURE;
+            (None, Some(Refusal { notify, data: Vec::new(), verdict }))
+        }
+    }
+}
+
+/// The child that came along with IKE_AUTH. It has no key exchange of its own.
+fn first_child(
+    sa: &mut Established,
+    frame: &mut Frame,
+    core: &mut Core,
+    offer: &crate::wire::ChildOffer,
+    opening: &Opening,
+) -> ChildOutcome {
+    let ends = Ends::of_responder(&sa.virtual_addresses, &frame.path);
+    let candidates = sa.connection.children.clone();
+    let refused = |frame: &Frame, core: &mut Core, refusal: Refusal| {
+        core.event(Event::ChildFailed { sa: frame.id, name: None, verdict: refusal.verdict });
+        ChildOutcome::Refused(Notify::with_data(refusal.notify, refusal.data))
+    };
+    let terms = match Terms::answer(core, &candidates, offer, &ends, false, None) {
+        Ok(terms) => terms,
+        Err(refusal) => return refused(frame, core, refusal),
+    };
+    let accepted = terms.accepted();
+    let exchanged = Exchanged {
+        role: Role::Responder,
+        nonce_i: &opening.nonce_i,
+        nonce_r: &opening.nonce_r,
+        shared: None,
+    };
+    match terms.install(frame, core, &sa.ground(), &exchanged, Duty::Active) {
+        Ok(child) => {
+            child.established(frame, core);
+            sa.children.push(child);
+            ChildOutcome::Accepted(accepted)
+        }
+        Err(verdict) => {
+            let notify = NotifyType::NO_ADDITIONAL_SAS;
+            refused(frame, core, Refusal { notify, data: Vec::new(), verdict })
+        }
+    }
+}
+
+/// The peer is told that it was not authenticated, and no more (RFC 7296 §2.21.2).
+fn refuse(
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: Keyed,
+    connection: Option<&Arc<Connection>>,
+    verdict: Verdict,
+) -> State {
+    let notify = Notify::new(NotifyType::AUTHENTICATION_FAILED);
+    refuse_with(frame, core, keyed, connection, notify, verdict)
+}
+
+fn refuse_malformed(frame: &mut Frame, core: &mut Core, keyed: Keyed, error: MessageError) -> State {
+    refuse_with(frame, core, keyed, None, error.answer(), Verdict::malformed(error))
+}
+
+fn refuse_with(
+    frame: &mut Frame,
+    core: &mut Core,
+    mut keyed: Keyed,
+    connection: Option<&Arc<Connection>>,
+    notify: Notify,
+    verdict: Verdict,
+) -> State {
+    core.counters.failed = core.counters.failed.saturating_add(1);
+    let name = connection.map(|connection| Arc::clone(&connection.name));
+    core.event(Event::IkeFailed { sa: frame.id, connection: name, path: frame.path, verdict });
+    let envoy = Envoy {
+        exchange: ExchangeType::IkeAuth,
+        response: true,
+        id: frame.window.answering_id(),
+        limit: None,
+    };
+    let chain = AuthResponse::Failed(notify).emit();
+    if let Ok(datagrams) = keyed.crypt.seal(frame.spis, envoy, &chain, &mut *core.random) {
+        frame.send_answer(core, datagrams);
+    }
+    Closing::linger(keyed.crypt, frame, core, Retransmission::default())
+}
+
+/// A path and an SPI for a peer that knocks.
+pub(crate) struct Knock {
+    pub(crate) path: Path,
+    pub(crate) initiator_spi: IkeSpi,
+}
+
+impl Knock {
+    /// Where it comes from.
+    pub(crate) fn source(&self) -> IpAddr {
+        self.path.remote.ip()
+    }
+}
