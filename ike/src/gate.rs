@@ -7,8 +7,8 @@
 
 use crate::Config;
 use crate::crypto::{PrfId, Provider, Random, Secret};
-use crate::sa::respond::Knock;
 use crate::time::Time;
+use crate::wire::IkeSpi;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -25,6 +25,14 @@ pub(crate) struct Gate {
     half_open: usize,
     by_source: BTreeMap<IpAddr, usize>,
     stateless: Bucket,
+}
+
+/// What an IKE_SA_INIT request is judged by.
+pub(crate) struct Knock<'a> {
+    pub(crate) source: IpAddr,
+    pub(crate) initiator_spi: IkeSpi,
+    pub(crate) nonce: &'a [u8],
+    pub(crate) cookie: Option<&'a [u8]>,
 }
 
 /// What becomes of an IKE_SA_INIT request.
@@ -67,20 +75,18 @@ impl Gate {
         config: &Config,
         provider: &'static Provider,
         random: &mut dyn Random,
-        knock: &Knock,
-        nonce: &[u8],
-        cookie: Option<&[u8]>,
+        knock: &Knock<'_>,
     ) -> Judgment {
-        let from_here = self.by_source.get(&network(knock.source())).copied().unwrap_or(0);
+        let from_here = self.by_source.get(&network(knock.source)).copied().unwrap_or(0);
         let crowded = self.half_open >= config.cookie_threshold || from_here >= config.half_open_per_source;
-        if !crowded && cookie.is_none() {
+        if !crowded && knock.cookie.is_none() {
             return Judgment::Admit;
         }
         self.refresh_secrets(now, random);
-        let valid = cookie.map(|cookie| self.is_ours(provider, knock, nonce, cookie));
+        let valid = knock.cookie.map(|cookie| self.is_ours(provider, knock, cookie));
         match valid {
-            None => Judgment::Challenge(self.bake(provider, knock, nonce, 0)),
-            Some(false) if crowded => Judgment::BadCookie(self.bake(provider, knock, nonce, 0)),
+            None => Judgment::Challenge(self.bake(provider, knock, 0)),
+            Some(false) if crowded => Judgment::BadCookie(self.bake(provider, knock, 0)),
             // It was asked for one before we restarted, or while there was a crowd; now there is none.
             Some(false) => Judgment::Admit,
             Some(true) if self.half_open >= config.half_open_limit => Judgment::Full,
@@ -135,22 +141,22 @@ impl Gate {
     }
 
     /// Version of the secret, then a MAC over what the peer must send again.
-    fn bake(&self, provider: &'static Provider, knock: &Knock, nonce: &[u8], age: usize) -> Vec<u8> {
+    fn bake(&self, provider: &'static Provider, knock: &Knock<'_>, age: usize) -> Vec<u8> {
         let (Some(prf), Some(secret)) = (provider.prf(PrfId::HmacSha256), self.secrets.get(age)) else {
             return Vec::new();
         };
         let version = self.version.wrapping_sub(u32::try_from(age).unwrap_or(0)).to_be_bytes();
-        let source = match knock.source() {
+        let source = match knock.source {
             IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
             IpAddr::V6(ip) => ip.octets(),
         };
         let spi = knock.initiator_spi.0.to_be_bytes();
-        let mac = prf.key(secret).compute(&[nonce, &source, &spi]);
+        let mac = prf.key(secret).compute(&[knock.nonce, &source, &spi]);
         [&version, mac.as_slice()].concat()
     }
 
-    fn is_ours(&self, provider: &'static Provider, knock: &Knock, nonce: &[u8], cookie: &[u8]) -> bool {
-        (0..self.secrets.len()).any(|age| self.bake(provider, knock, nonce, age).ct_eq(cookie).into())
+    fn is_ours(&self, provider: &'static Provider, knock: &Knock<'_>, cookie: &[u8]) -> bool {
+        (0..self.secrets.len()).any(|age| self.bake(provider, knock, age).ct_eq(cookie).into())
     }
 }
 

@@ -26,6 +26,9 @@ pub enum AuthFailure {
         /// The AUTH method that came.
         actual: u8,
     },
+    /// The peer signs over SHA-1 (method 1), which is not accepted; it may have sent no
+    /// SIGNATURE_HASH_ALGORITHMS, or not have understood ours.
+    RsaSha1Refused,
     /// The two ends hold different secrets.
     WrongPsk,
     /// The configured secret has no bytes.
@@ -119,6 +122,7 @@ impl AuthFailure {
             Self::EmptyPsk | Self::Signer(_) | Self::Prf(_) => Blame::Us,
             Self::IdentityMismatch { .. }
             | Self::MethodNotAllowed { .. }
+            | Self::RsaSha1Refused
             | Self::WrongPsk
             | Self::KeyNotPinned
             | Self::CannotSign(_) => Blame::Either,
@@ -143,10 +147,11 @@ impl fmt::Display for AuthFailure {
             Self::MethodNotAllowed { expected, actual } => {
                 write!(f, "the peer authenticates by {} where {expected} is expected", MethodName(*actual))
             }
+            Self::RsaSha1Refused => write!(f, "the peer signs over SHA-1 (method 1), which is not accepted"),
             Self::WrongPsk => write!(f, "the two ends hold different shared secrets"),
             Self::EmptyPsk => write!(f, "the configured shared secret is empty"),
             Self::Signature { scheme, error } => {
-                write!(f, "the peer's {scheme:?} signature does not hold: {error:?}")
+                write!(f, "the peer's {scheme:?} signature does not hold: {error}")
             }
             Self::Algorithm(error) => write!(f, "the peer's signature: {error}"),
             Self::HashNotAnnounced { hash } => {
@@ -155,7 +160,7 @@ impl fmt::Display for AuthFailure {
             Self::KeyMismatch { method, key } => {
                 write!(f, "a key of kind {key} does not go with {}", MethodName(*method))
             }
-            Self::Key(error) => write!(f, "unusable public key: {error:?}"),
+            Self::Key(error) => write!(f, "unusable public key: {error}"),
             Self::Certificate(verdict) => verdict.fmt(f),
             Self::IdentityNotCertified { identity, certified } => {
                 write!(f, "the peer says it is {identity}, and its certificate names ")?;
@@ -166,7 +171,7 @@ impl fmt::Display for AuthFailure {
             }
             Self::KeyNotPinned => write!(f, "the peer's key is not among the pinned ones"),
             Self::CannotSign(reason) => reason.fmt(f),
-            Self::Signer(error) => write!(f, "our key did not sign: {error:?}"),
+            Self::Signer(error) => write!(f, "our key did not sign: {error}"),
             Self::Prf(prf) => write!(f, "the provider lacks {prf:?}"),
         }
     }

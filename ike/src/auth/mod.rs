@@ -5,6 +5,7 @@
 //! [`Authenticated`], which the state machine wants to see before it goes on: the check cannot be left
 //! out. Whatever fails is an [`AuthFailure`] that names the culprit.
 //!
+//! - `local`, `remote`: how we prove who we are, and how the peer has to.
 //! - `octets`: what AUTH covers, and the shared-secret value.
 //! - `algorithm`: signature algorithms and public keys as ASN.1 names them.
 //! - `sign`, `verify`: the two tasks.
@@ -15,7 +16,9 @@
 mod algorithm;
 mod certificate;
 mod failure;
+mod local;
 mod octets;
+mod remote;
 mod sign;
 mod verify;
 
@@ -25,15 +28,11 @@ pub use certificate::{
     RevocationListError, TrustStore, WhichCertificate,
 };
 pub use failure::{AuthFailure, Blame, CannotSign, ExpectedMethod};
+pub use local::{LocalAuth, LocalAuthError, LocalCertificate, RsaPadding};
 pub use octets::{psk_auth, signed_octets};
+pub use remote::{RemoteAuth, RemoteCertificates, RemoteKeys, RsaSha1};
 pub use sign::SignTask;
 pub use verify::{Authenticated, VerifyTask};
-
-use crate::crypto::{Secret, SigningKey};
-use crate::identity::DistinguishedName;
-use crate::wire::CertificatePayload;
-use std::fmt;
-use std::sync::Arc;
 
 /// AUTH methods (RFC 7296 §3.8, RFC 4754, RFC 7427).
 pub mod method {
@@ -57,134 +56,4 @@ pub mod encoding {
     pub const X509: u8 = 4;
     /// A SubjectPublicKeyInfo.
     pub const RAW_PUBLIC_KEY: u8 = 15;
-}
-
-/// How we prove who we are.
-pub enum LocalAuth {
-    /// By a secret that both ends know.
-    Psk(Secret),
-    /// By the key of a certificate.
-    Certificate {
-        /// The certificate, then its intermediates, each in DER.
-        chain: Vec<Vec<u8>>,
-        /// The key of the first.
-        key: Arc<dyn SigningKey>,
-        /// How RSA keys sign; other keys do not care.
-        padding: RsaPadding,
-    },
-    /// By a key that the peer has pinned.
-    RawKey {
-        /// The key.
-        key: Arc<dyn SigningKey>,
-        /// How RSA keys sign; other keys do not care.
-        padding: RsaPadding,
-    },
-}
-
-/// How RSA keys sign.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum RsaPadding {
-    /// RSASSA-PKCS1-v1_5, which every peer understands.
-    #[default]
-    Pkcs1,
-    /// RSASSA-PSS.
-    Pss,
-}
-
-/// How the peer has to prove who it is.
-pub enum RemoteAuth {
-    /// By a secret that both ends know.
-    Psk(Secret),
-    /// By a certificate that leads to an anchor of ours.
-    Certificates(RemoteCertificates),
-    /// By one of these keys.
-    RawKeys(RemoteKeys),
-}
-
-/// Which certificates do.
-#[derive(Clone, Debug)]
-pub struct RemoteCertificates {
-    /// Anchors, intermediates and revocation lists.
-    pub store: Arc<TrustStore>,
-    /// If not empty: one of these has to be among the issuers, up to the anchor.
-    pub issuers: Vec<DistinguishedName>,
-    /// Whether method 1 will do.
-    pub rsa_sha1: RsaSha1,
-}
-
-/// Which pinned keys do.
-#[derive(Clone, Debug)]
-pub struct RemoteKeys {
-    /// Each a SubjectPublicKeyInfo in DER.
-    pub keys: Vec<Vec<u8>>,
-    /// Whether method 1 will do.
-    pub rsa_sha1: RsaSha1,
-}
-
-/// Whether RSA signatures over SHA-1 (method 1) are taken from old peers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum RsaSha1 {
-    /// They are not: SHA-1 collisions can be bought.
-    #[default]
-    Refuse,
-    /// They are, for want of something better.
-    Accept,
-}
-
-impl LocalAuth {
-    /// The CERT payloads that go with our AUTH: the end entity's certificate first (RFC 7296 §3.6), then
-    /// the intermediates. A root is of no use to the peer, which has it or does not trust it.
-    pub fn certificates(&self) -> Vec<CertificatePayload> {
-        match self {
-            Self::Psk(_) => Vec::new(),
-            Self::Certificate { chain, .. } => certificate::without_roots(chain)
-                .map(|der| CertificatePayload { encoding: encoding::X509, data: der.clone() })
-                .collect(),
-            // RFC 7670 §3
-            Self::RawKey { key, .. } => {
-                let data = key.public_key().to_vec();
-                vec![CertificatePayload { encoding: encoding::RAW_PUBLIC_KEY, data }]
-            }
-        }
-    }
-}
-
-impl RemoteAuth {
-    /// The CERTREQ payloads that tell the peer what we can check (RFC 7296 §3.7).
-    pub fn certificate_requests(&self) -> Vec<CertificatePayload> {
-        match self {
-            Self::Psk(_) => Vec::new(),
-            Self::Certificates(certificates) => certificates.store.certificate_requests(),
-            // RFC 7670 §3: the authority field is empty.
-            Self::RawKeys(_) => {
-                vec![CertificatePayload { encoding: encoding::RAW_PUBLIC_KEY, data: Vec::new() }]
-            }
-        }
-    }
-}
-
-impl fmt::Debug for LocalAuth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Psk(_) => f.debug_struct("Psk").finish_non_exhaustive(),
-            Self::Certificate { chain, padding, .. } => f
-                .debug_struct("Certificate")
-                .field("certificates", &chain.len())
-                .field("padding", padding)
-                .finish_non_exhaustive(),
-            Self::RawKey { padding, .. } => {
-                f.debug_struct("RawKey").field("padding", padding).finish_non_exhaustive()
-            }
-        }
-    }
-}
-
-impl fmt::Debug for RemoteAuth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Psk(_) => f.debug_struct("Psk").finish_non_exhaustive(),
-            Self::Certificates(certificates) => certificates.fmt(f),
-            Self::RawKeys(keys) => keys.fmt(f),
-        }
-    }
 }

@@ -29,8 +29,8 @@ pub(super) fn psk_auth_by(
     if secret.is_empty() {
         return Err(AuthFailure::EmptyPsk);
     }
-    let algorithm = provider.prfs.iter().find(|known| known.id() == prf).ok_or(AuthFailure::Prf(prf))?;
-    Ok(psk_auth(*algorithm, secret, octets))
+    let algorithm = provider.prf(prf).ok_or(AuthFailure::Prf(prf))?;
+    Ok(psk_auth(algorithm, secret, octets))
 }
 
 /// 17 ASCII characters without a terminator.

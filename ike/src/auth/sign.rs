@@ -3,7 +3,7 @@
 use super::algorithm::{Algorithm, KeyKind};
 use super::failure::{AuthFailure, CannotSign};
 use super::octets::psk_auth_by;
-use super::{LocalAuth, RsaPadding, method};
+use super::{LocalAuth, LocalCertificate, RsaPadding, method};
 use crate::crypto::{PrfId, Provider, Random, SignatureEncoding, SignatureScheme, SigningKey};
 use crate::wire::AuthPayload;
 use std::fmt;
@@ -31,9 +31,8 @@ impl SignTask {
                 let value = psk_auth_by(self.provider, self.prf, secret, &self.octets)?;
                 Ok(AuthPayload { method: method::SHARED_KEY, data: value.to_vec() })
             }
-            LocalAuth::Certificate { key, padding, .. } | LocalAuth::RawKey { key, padding } => {
-                self.sign(&**key, *padding, random)
-            }
+            LocalAuth::Certificate(LocalCertificate { key, padding, .. })
+            | LocalAuth::RawKey { key, padding } => self.sign(&**key, *padding, random),
         }
     }
 

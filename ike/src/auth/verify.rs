@@ -157,7 +157,10 @@ impl VerifyTask {
             (method::RSA_SHA1, KeyKind::Rsa { .. }) if rsa_sha1 == RsaSha1::Accept => {
                 Ok((SignatureScheme::RsaPkcs1Sha1, SignatureEncoding::Fixed, data))
             }
-            (method::ECDSA_P256 | method::ECDSA_P384 | method::ECDSA_P521, _) => Err(mismatch),
+            (method::RSA_SHA1, KeyKind::Rsa { .. }) => Err(AuthFailure::RsaSha1Refused),
+            (method::RSA_SHA1 | method::ECDSA_P256 | method::ECDSA_P384 | method::ECDSA_P521, _) => {
+                Err(mismatch)
+            }
             _ => Err(self.wrong_method(ExpectedMethod::Signature)),
         }
     }

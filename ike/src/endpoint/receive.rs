@@ -10,10 +10,10 @@ use super::{Endpoint, SaId};
 use crate::core::NON_ESP_MARKER;
 use crate::counters::Drop;
 use crate::crypto::GroupId;
-use crate::gate::Judgment;
+use crate::gate::{Judgment, Knock};
 use crate::output::{Framing, Path};
 use crate::proposal::{IkeChoice, ProposalMismatch, select_ike};
-use crate::sa::respond::{HalfOpen, Knock};
+use crate::sa::respond::HalfOpen;
 use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
 use crate::time::Now;
 use crate::wire::{
@@ -92,15 +92,18 @@ impl Endpoint {
                 return self.answer_statelessly(path, header, error.answer());
             }
         };
-        let knock = Knock { path, initiator_spi: header.initiator_spi };
+        let knock = Knock {
+            source: path.remote.ip(),
+            initiator_spi: header.initiator_spi,
+            nonce: &request.nonce,
+            cookie: request.cookie.as_deref(),
+        };
         let judgment = self.gate.judge(
             self.core.now.time,
             &self.core.config,
             self.core.provider,
             &mut *self.core.random,
             &knock,
-            &request.nonce,
-            request.cookie.as_deref(),
         );
         match judgment {
             Judgment::Admit => self.admit(path, header, request, message, knocked),

@@ -234,7 +234,7 @@ pub(crate) fn on_accepted(
     match creating.on_answer(frame, core, answer) {
         Progress::Wait(creating) => sa.exchange = Some(Exchange::CreateChild(creating)),
         Progress::Done { terms, nonce_i, nonce_r } => {
-            finish(sa, frame, core, terms, &nonce_i, &nonce_r, None)
+            finish(sa, frame, core, terms, &nonce_i, &nonce_r, None);
         }
         Progress::Bad { spi, verdict } => {
             failed(frame, core, &config, verdict);

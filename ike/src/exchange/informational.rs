@@ -78,7 +78,7 @@ pub(crate) fn on_request(
     frame: &mut Frame,
     core: &mut Core,
     message: &Verified,
-    request: Informational,
+    request: &Informational,
 ) -> State {
     if request.deletes.contains(&Delete::Ike) {
         return closed_by_peer(sa, frame, core);
@@ -103,7 +103,7 @@ pub(crate) fn on_request(
         let span = Duration::from_secs(u64::from(seconds)).mul_f64(0.9);
         frame.timers.set(Timer::Reauthenticate, core.now.time + span);
     }
-    mobike::on_request(&mut sa, frame, core, message, &request, &mut answer);
+    mobike::on_request(&mut sa, frame, core, message, request, &mut answer);
     sa.answer(frame, core, ExchangeType::Informational, &answer.emit());
     sa.advance(frame, core)
 }

@@ -33,6 +33,7 @@ pub(crate) struct Mobike {
 }
 
 /// A request of ours about addresses.
+#[derive(Clone, Copy)]
 pub(crate) enum MobikeRequest {
     /// UPDATE_SA_ADDRESSES, sent on this path.
     Update(Path),

@@ -158,7 +158,7 @@ pub(crate) fn on_create_response(
             rekey_child::on_refused(&mut sa, frame, core, *rekeying, notify.kind);
         }
         (Exchange::RekeyIke(rekeying), CreateChildResponse::RekeyIke(answer)) => {
-            return rekey_ike::on_accepted(sa, frame, core, rekeying, &answer);
+            return rekey_ike::on_accepted(sa, frame, core, *rekeying, &answer);
         }
         (Exchange::RekeyIke(rekeying), CreateChildResponse::InvalidKe(group)) => {
             rekey_ike::on_other_group(&mut sa, frame, core, *rekeying, group);

@@ -124,10 +124,10 @@ pub(crate) fn on_accepted(
     mut sa: Box<Established>,
     frame: &mut Frame,
     core: &mut Core,
-    rekeying: Box<RekeyingIke>,
+    rekeying: RekeyingIke,
     answer: &RekeyIkeMessage<Proposal>,
 ) -> State {
-    let RekeyingIke { spi, offered, nonce, stage, rival } = *rekeying;
+    let RekeyingIke { spi, offered, nonce, stage, rival } = rekeying;
     let choice = match confirm_ike(&offered, &answer.proposals) {
         Ok(choice) => choice,
         Err(mismatch) => {

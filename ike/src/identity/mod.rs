@@ -30,8 +30,8 @@ mod kind {
     pub(super) const KEY_ID: u8 = 11;
 }
 
-/// An identity of RFC 7296 §3.5. Two are equal when they name the same party: host names without regard
-/// to case, distinguished names by attribute type and value.
+/// An identity of RFC 7296 §3.5. Two are equal when they name the same party: host names and
+/// email addresses without regard to case, distinguished names by attribute type and value.
 #[derive(Clone)]
 pub enum Identity {
     /// ID_IPV4_ADDR
@@ -131,8 +131,9 @@ impl Identity {
         match self {
             Self::Ipv4(address) => (kind::IPV4_ADDR, address.octets().to_vec().into()),
             Self::Ipv6(address) => (kind::IPV6_ADDR, address.octets().to_vec().into()),
+            // RFC 4945 §3.1.2 and §3.1.3: without regard to case.
             Self::Fqdn(name) => (kind::FQDN, name.to_ascii_lowercase().into_bytes().into()),
-            Self::Email(address) => (kind::RFC822_ADDR, email_key(address).into_bytes().into()),
+            Self::Email(address) => (kind::RFC822_ADDR, address.to_ascii_lowercase().into_bytes().into()),
             Self::Dn(name) => (kind::DER_ASN1_DN, name.canonical().into()),
             Self::KeyId(id) => (kind::KEY_ID, id.into()),
             Self::Other(kind, data) => (*kind, data.into()),
@@ -164,14 +165,6 @@ fn email(data: &[u8]) -> Result<String, IdentityError> {
     match text.rsplit_once('@') {
         Some((user, host)) if !user.is_empty() && !host.is_empty() => Ok(text.to_owned()),
         _ => Err(IdentityError::NotAnAddress),
-    }
-}
-
-/// RFC 5280 §7.5: the host part without regard to case, the local part as it stands.
-fn email_key(address: &str) -> String {
-    match address.rsplit_once('@') {
-        Some((user, host)) => format!("{user}@{}", host.to_ascii_lowercase()),
-        None => address.to_owned(),
     }
 }
 

@@ -214,7 +214,7 @@ impl Terms {
         ends: &Ends,
         with_groups: bool,
         in_use: Option<&SelectorPair>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Box<Refusal>> {
         let mut selectors_missed = None;
         let mut proposals_missed = None;
         for config in candidates {
@@ -234,7 +234,8 @@ impl Terms {
             }
             match select_esp(&config.proposals, &offer.proposals, with_groups) {
                 Ok(choice) => {
-                    let inbound = core.spis.take(&mut *core.random).ok_or_else(Refusal::no_more)?;
+                    let inbound =
+                        core.spis.take(&mut *core.random).ok_or_else(|| Box::new(Refusal::no_more()))?;
                     return Ok(Self { config: Arc::clone(config), inbound, choice, selectors });
                 }
                 Err(mismatch) => {
@@ -242,7 +243,7 @@ impl Terms {
                 }
             }
         }
-        Err(match (proposals_missed, selectors_missed) {
+        Err(Box::new(match (proposals_missed, selectors_missed) {
             (Some(mismatch), _) => Refusal {
                 notify: NotifyType::NO_PROPOSAL_CHOSEN,
                 data: Vec::new(),
@@ -262,7 +263,7 @@ impl Terms {
                     ),
                 }
             }
-        })
+        }))
     }
 
     /// The payloads that answer the offer.

@@ -69,7 +69,7 @@ impl Closing {
         mut self: Box<Self>,
         frame: &mut Frame,
         core: &mut Core,
-        message: Verified,
+        message: &Verified,
     ) -> State {
         let exchange = message.header.exchange;
         let ends = exchange == ExchangeType::Informational
@@ -91,10 +91,6 @@ impl Closing {
             return Self::linger(self.crypt, frame, core, self.retransmission);
         }
         State::Closing(self)
-    }
-
-    pub(crate) fn on_response(self: Box<Self>, _frame: &mut Frame, _core: &mut Core) -> State {
-        State::Closed
     }
 
     pub(crate) fn on_timer(self: Box<Self>, frame: &mut Frame, core: &mut Core, timer: Timer) -> State {

@@ -416,10 +416,10 @@ impl Established {
         mut self: Box<Self>,
         frame: &mut Frame,
         core: &mut Core,
-        message: Verified,
+        message: &Verified,
     ) -> State {
         self.heard = core.now.time;
-        self.follow_peer(frame, core, &message);
+        self.follow_peer(frame, core, message);
         let exchange = message.header.exchange;
         match exchange {
             ExchangeType::CreateChildSa => {
@@ -443,7 +443,7 @@ impl Established {
                     if request.names_children() && settle_if_candidate(&self, frame, core) {
                         return State::Established(self);
                     }
-                    exchange::informational::on_request(self, frame, core, &message, request)
+                    exchange::informational::on_request(self, frame, core, message, &request)
                 }
                 Err(error) => self.malformed_request(frame, core, exchange, error),
             },
@@ -478,7 +478,7 @@ impl Established {
         mut self: Box<Self>,
         frame: &mut Frame,
         core: &mut Core,
-        message: Verified,
+        message: &Verified,
     ) -> State {
         self.heard = core.now.time;
         self.settle_path(frame);
@@ -500,7 +500,7 @@ impl Established {
             Exchange::DeleteChild(_) | Exchange::Liveness | Exchange::Mobike(_) => {
                 match message.read(Informational::parse) {
                     Ok(response) => {
-                        exchange::informational::on_response(self, frame, core, exchange, &message, &response)
+                        exchange::informational::on_response(self, frame, core, exchange, message, &response)
                     }
                     Err(error) => self.fail(frame, core, Verdict::malformed(error)),
                 }

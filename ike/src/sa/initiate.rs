@@ -65,8 +65,8 @@ pub(crate) struct Goal {
     /// When it has failed, whatever it is waiting for.
     pub(crate) deadline: Time,
     /// The last refusal in clear.
-    refusal: Option<Verdict>,
-    restarts: u8,
+    pub(crate) refusal: Option<Verdict>,
+    pub(crate) restarts: u8,
 }
 
 enum Stage {
@@ -201,7 +201,7 @@ impl Attempt {
         self: Box<Self>,
         frame: &mut Frame,
         core: &mut Core,
-        message: Verified,
+        message: &Verified,
     ) -> State {
         let Self { goal, stage } = *self;
         let Stage::AuthSent { keyed, child } = stage else {
@@ -209,14 +209,14 @@ impl Attempt {
         };
         if message.header.exchange != ExchangeType::IkeAuth {
             let verdict = Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type"));
-            return give_up_child(goal, frame, core, child, verdict);
+            return give_up_child(&goal, frame, core, child, verdict);
         }
         match message.read(AuthResponse::parse) {
             Ok(AuthResponse::Accepted(answer)) => verify(goal, frame, core, keyed, child, answer),
             Ok(AuthResponse::Failed(notify)) => {
-                give_up_child(goal, frame, core, child, Verdict::refused(notify.kind))
+                give_up_child(&goal, frame, core, child, Verdict::refused(notify.kind))
             }
-            Err(error) => give_up_child(goal, frame, core, child, Verdict::malformed(error)),
+            Err(error) => give_up_child(&goal, frame, core, child, Verdict::malformed(error)),
         }
     }
 
@@ -292,7 +292,7 @@ impl Attempt {
             let waited = core.now.time.since(frame.opened);
             Verdict::new(Culprit::Network, Cause::Unanswered { waited })
         });
-        give_up_child(goal, frame, core, child, verdict)
+        give_up_child(&goal, frame, core, child, verdict)
     }
 }
 
@@ -553,7 +553,7 @@ fn verify(
 ) -> State {
     let octets = match keyed.octets(core.provider, Role::Responder, &answer.responder_id) {
         Ok(octets) => octets,
-        Err(verdict) => return give_up_child(goal, frame, core, child, verdict),
+        Err(verdict) => return give_up_child(&goal, frame, core, child, verdict),
     };
     let task = VerifyTask {
         provider: core.provider,
@@ -702,7 +702,7 @@ fn configured(frame: &Frame, core: &mut Core, configuration: &Configuration) -> 
 
 /// Ends the attempt and gives back the SPI of its child.
 fn give_up_child(
-    goal: Goal,
+    goal: &Goal,
     frame: &mut Frame,
     core: &mut Core,
     child: Option<PendingChild>,
@@ -711,7 +711,7 @@ fn give_up_child(
     if let Some(child) = child {
         child.abandon(core);
     }
-    fail(&goal, frame, core, verdict)
+    fail(goal, frame, core, verdict)
 }
 
 fn fail(goal: &Goal, frame: &mut Frame, core: &mut Core, verdict: Verdict) -> State {

@@ -256,7 +256,7 @@ impl IkeSa {
             return;
         }
         let Some(message) = self.assemble(core, path, header, opened) else { return };
-        self.take(core, place, message);
+        self.take(core, place, &message);
         self.frame.refresh_reassembly();
     }
 
@@ -289,7 +289,7 @@ impl IkeSa {
         }
     }
 
-    fn take(&mut self, core: &mut Core, place: Place, message: Verified) {
+    fn take(&mut self, core: &mut Core, place: Place, message: &Verified) {
         core.counters.messages_in = core.counters.messages_in.saturating_add(1);
         match place {
             Place::Request => {
@@ -308,7 +308,7 @@ impl IkeSa {
             (State::Established(sa), Place::Request) => sa.on_request(frame, core, message),
             (State::Established(sa), Place::Response) => sa.on_response(frame, core, message),
             (State::Closing(sa), Place::Request) => sa.on_request(frame, core, message),
-            (State::Closing(sa), Place::Response) => sa.on_response(frame, core),
+            (State::Closing(_), Place::Response) => State::Closed,
             (state, _) => {
                 core.counters.drop(Drop::OutOfState);
                 state

@@ -30,7 +30,7 @@ use crate::event::Event;
 use crate::exchange::mobike;
 use crate::identity::Identity;
 use crate::nat::SourceClaim;
-use crate::output::{Duty, JobDone, JobId, Path, Task as Arithmetic, TaskResult};
+use crate::output::{Duty, JobDone, JobId, Task as Arithmetic, TaskResult};
 use crate::proposal::IkeChoice;
 use crate::registry::Claim;
 use crate::verdict::{Cause, Culprit, Verdict};
@@ -38,7 +38,6 @@ use crate::wire::{
     AuthAccepted, AuthPayload, AuthRequest, AuthResponse, ChildOutcome, Configuration, ExchangeType, IkeSpi,
     KeyExchange, MessageError, Notify, NotifyType, SaInitAccepted, SaInitRequest, SaInitResponse,
 };
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// An IKE SA that a peer is setting up with us.
@@ -133,7 +132,7 @@ impl HalfOpen {
         self: Box<Self>,
         frame: &mut Frame,
         core: &mut Core,
-        message: Verified,
+        message: &Verified,
     ) -> State {
         let Self { stage, answer, forced } = *self;
         let Stage::AwaitingAuth { keyed } = stage else {
@@ -180,7 +179,7 @@ impl HalfOpen {
                 if job == done.id =>
             {
                 match result {
-                    Ok(auth) => establish(frame, core, keyed, &connection, *request, &peer, auth),
+                    Ok(auth) => establish(frame, core, keyed, &connection, &request, &peer, auth),
                     Err(failure) => refuse(frame, core, keyed, Some(&connection), failure.into()),
                 }
             }
@@ -328,7 +327,7 @@ fn establish(
     core: &mut Core,
     keyed: Keyed,
     connection: &Arc<Connection>,
-    request: AuthRequest,
+    request: &AuthRequest,
     peer: &Authenticated,
     auth: AuthPayload,
 ) -> State {
@@ -360,7 +359,7 @@ fn establish(
         peer: peer.identity().clone(),
         path: frame.path,
     });
-    let (configuration, no_address) = configure(&mut sa, frame, core, peer.identity(), &request);
+    let (configuration, no_address) = configure(&mut sa, frame, core, peer.identity(), request);
     let child = match (&request.child, no_address) {
         (None, _) => ChildOutcome::Absent,
         (Some(_), Some(refusal)) => {
@@ -432,7 +431,7 @@ fn first_child(
     };
     let terms = match Terms::answer(core, &candidates, offer, &ends, false, None) {
         Ok(terms) => terms,
-        Err(refusal) => return refused(frame, core, refusal),
+        Err(refusal) => return refused(frame, core, *refusal),
     };
     let accepted = terms.accepted();
     let exchanged = Exchanged {
@@ -492,17 +491,4 @@ fn refuse_with(
         frame.send_answer(core, datagrams);
     }
     Closing::linger(keyed.crypt, frame, core, Retransmission::default())
-}
-
-/// A path and an SPI for a peer that knocks.
-pub(crate) struct Knock {
-    pub(crate) path: Path,
-    pub(crate) initiator_spi: IkeSpi,
-}
-
-impl Knock {
-    /// Where it comes from.
-    pub(crate) fn source(&self) -> IpAddr {
-        self.path.remote.ip()
-    }
 }

@@ -19,7 +19,6 @@ mod usage;
 mod verdict;
 
 pub use revocation::{Revocation, RevocationListError};
-pub(super) use store::without_roots;
 pub use store::{EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, TrustStore};
 pub use verdict::{CertificateCheck, CertificateVerdict, NameForm, WhichCertificate};
 
@@ -51,6 +50,16 @@ pub(super) struct Certificate {
     public_key: Vec<u8>,
     key: Result<KeyKind, SignatureError>,
     extensions: Extensions,
+}
+
+/// What we need to know of a certificate of our own.
+pub(super) struct Outline {
+    /// Whose it is, as it is encoded.
+    pub(super) subject: DistinguishedName,
+    /// Its key, as SubjectPublicKeyInfo in DER.
+    pub(super) public_key: Vec<u8>,
+    /// Issued under its own name.
+    pub(super) self_issued: bool,
 }
 
 /// What a signature covers, and the signature: the same for certificates and revocation lists.
@@ -136,6 +145,14 @@ fn alternative_identity(name: &GeneralName) -> Option<Identity> {
         GeneralName::IpAddress(address) => payload(5, address.as_bytes()),
         GeneralName::DirectoryName(directory) => payload(9, &encoded(directory).ok()?),
         _ => None,
+    }
+}
+
+impl Outline {
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, CertificateCheck> {
+        let certificate = Certificate::from_der(der)?;
+        let self_issued = certificate.is_self_issued();
+        Ok(Self { subject: certificate.subject, public_key: certificate.public_key, self_issued })
     }
 }
 

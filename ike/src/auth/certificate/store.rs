@@ -156,12 +156,6 @@ fn read_all(others: &[&[u8]]) -> (Vec<Certificate>, Option<CertificateVerdict>) 
     (certificates, unread)
 }
 
-/// A chain as it is sent: roots stay at home.
-pub(in crate::auth) fn without_roots(chain: &[Vec<u8>]) -> impl Iterator<Item = &Vec<u8>> {
-    let is_root = |der: &[u8]| Certificate::from_der(der).is_ok_and(|it| it.is_self_issued());
-    chain.iter().enumerate().filter(move |(at, der)| *at == 0 || !is_root(der)).map(|(_, der)| der)
-}
-
 impl EndEntity {
     fn new(leaf: &Certificate, path: &[&Certificate]) -> Self {
         let earliest = path.iter().map(|certificate| certificate.not_after).min();

@@ -260,11 +260,11 @@ impl fmt::Display for CertificateCheck {
                 write!(f, "expired on {}, and now is {}", Date(*not_after), Date(*now))
             }
             Self::WeakKey { bits } => write!(f, "an RSA key of only {bits} bits"),
-            Self::Key(error) => write!(f, "unusable public key: {error:?}"),
+            Self::Key(error) => write!(f, "unusable public key: {error}"),
             Self::Algorithm(error) => write!(f, "signature: {error}"),
             Self::Sha1 => write!(f, "signed over SHA-1"),
             Self::AlgorithmKeyMismatch => write!(f, "its signature algorithm is not one of its issuer's key"),
-            Self::Signature(error) => write!(f, "its issuer's signature does not hold: {error:?}"),
+            Self::Signature(error) => write!(f, "its issuer's signature does not hold: {error}"),
             Self::NoTrustedIssuer => write!(f, "no trusted issuer"),
             Self::SearchExhausted => write!(f, "too many ways to an issuer to try them all"),
             Self::PathTooLong { limit } => write!(f, "more than {limit} certificates to an anchor"),

@@ -73,6 +73,10 @@ fn names_are_equal_by_type_and_value_whatever_the_string_type_and_case() {
     assert_eq!(printable, bmp);
     assert_ne!(printable, identity("CN=node2"));
     assert_ne!(printable, identity("O=node"));
+    let unsorted = DistinguishedName::from_der(
+        b"\x30\x18\x31\x16\x30\x09\x06\x03\x55\x04\x0a\x0c\x02on\x30\x09\x06\x03\x55\x04\x03\x0c\x02cn",
+    );
+    assert_eq!(unsorted, "CN=cn+O=on".parse());
     assert_ne!(identity("O=a, CN=b"), identity("CN=b, O=a"));
     assert_ne!(identity("O=a, CN=b"), identity("O=a+CN=b"));
 }
@@ -162,11 +166,12 @@ fn a_truncated_or_padded_name_is_refused() {
     );
 }
 
+/// RFC 4945 §3.1.2, §3.1.3
 #[test]
-fn host_names_are_equal_without_regard_to_case() {
+fn host_names_and_addresses_are_equal_without_regard_to_case() {
     assert_eq!(identity("Moon.Example.org"), identity("moon.example.ORG"));
     assert_eq!(identity("carol@Example.org"), identity("carol@example.org"));
-    assert_ne!(identity("Carol@example.org"), identity("carol@example.org"));
+    assert_eq!(identity("Carol@example.org"), identity("carol@example.org"));
     assert_ne!(identity("keyid:A"), identity("keyid:a"));
 }
 
@@ -182,6 +187,7 @@ fn patterns_match_what_they_say_and_nothing_else() {
         ("C=CN, O=fabedge.io, CN=*", "C=CN, O=fabedge.io, CN=edge1"),
         ("C=*, O=*, CN=*", "C=CN, O=fabedge.io, CN=edge1"),
         ("O=*+CN=a", "CN=a+O=b"),
+        ("CN=*+CN=a", "CN=a+CN=b"),
         ("keyid:abc", "keyid:abc"),
     ];
     for (text, who) in matching {
@@ -199,6 +205,8 @@ fn patterns_match_what_they_say_and_nothing_else() {
         ("C=CN, O=fabedge.io, CN=*", "C=CN, O=fabedge.io, CN=edge1, CN=more"),
         ("C=CN, O=fabedge.io, CN=*", "C=CN, O=fabedge.io, OU=edge1"),
         (r"CN=\2a", "CN=edge1"),
+        ("CN=*", "CN=a+O=b"),
+        ("CN=*+O=*", "CN=a"),
         ("keyid:abc", "keyid:abcd"),
         ("10.0.0.1", "@10.0.0.1"),
     ];
