@@ -163,7 +163,7 @@ proptest! {
         let fragments = split(&message, max, if aead { AEAD } else { CBC }).unwrap();
         let mut buffer = Reassembly::default();
         let shuffled = order.iter().map(|index| index.get(&fragments));
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = std::collections::BTreeSet::new();
         let mut whole = None;
         for fragment in shuffled.chain(&fragments) {
             if whole.is_some() {
