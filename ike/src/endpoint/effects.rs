@@ -7,9 +7,9 @@ use crate::event::Event;
 use crate::exchange::rekey_ike;
 use crate::identity::Identity;
 use crate::output::Path;
-use crate::sa::State;
 use crate::sa::established::Luggage;
 use crate::sa::initiate::Goal;
+use crate::sa::{IkeSa, State};
 use crate::verdict::{Cause, Culprit, Verdict};
 use std::sync::Arc;
 
@@ -96,7 +96,15 @@ impl Endpoint {
             self.table.add_child(child, to);
         }
         self.core.pools.hand_over(from, to);
+        if let Some(heir) = luggage.replaced_by.and_then(|id| self.table.get_mut(id)) {
+            heir.replace_instead(to);
+        }
         self.core.event(Event::IkeRekeyed { old: from, new: to });
+        if let Some((_, old)) =
+            luggage.replaces.and_then(|id| self.table.get_mut(id)).and_then(IkeSa::established)
+        {
+            old.replaced_by = Some(to);
+        }
         self.step(to, |sa, core| {
             sa.with_established(core, |mut sa, frame, core| {
                 sa.adopt(frame, core, luggage);
@@ -152,6 +160,12 @@ impl Endpoint {
         let children = established.children.iter().map(|child| Arc::clone(&child.config)).collect();
         let deadline = self.core.now.time + connection.retransmission.give_up;
         let goal = Goal { replaces: Some(old), ..Goal::new(connection, children, deadline) };
-        let _ = self.attempt(goal, path);
+        if let Ok(heir) = self.attempt(goal, path) {
+            self.step(old, |sa, _| {
+                if let Some((_, sa)) = sa.established() {
+                    sa.replaced_by = Some(heir);
+                }
+            });
+        }
     }
 }

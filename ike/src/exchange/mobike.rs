@@ -154,11 +154,10 @@ pub(crate) fn on_liveness(sa: &mut Established, frame: &Frame, response: &Inform
     if !initiator {
         return;
     }
-    let seen = response.nat.destination;
-    let remapped = seen.is_some() && mobike.seen_as.is_some() && seen != mobike.seen_as;
-    let strayed = mobike.agreed.is_some_and(|agreed| agreed != frame.path);
-    mobike.seen_as = seen.or(mobike.seen_as);
-    if remapped || strayed {
+    // The first answer says nothing of whether the peer holds the mapping that it came through, so it leads
+    // to an update too.
+    let behind_nat = frame.spis.nat_view(&frame.path, &response.nat).local_behind_nat;
+    if behind_nat && response.nat.destination != mobike.seen_as {
         sa.want(Task::UpdateAddresses);
     }
 }

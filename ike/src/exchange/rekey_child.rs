@@ -139,7 +139,8 @@ fn finish(
         Some(rival) if rival.beats(nonce_i, nonce_r) => {
             frame.timers.clear_child(new);
             child.fate = Fate::Redundant;
-            core.outputs.push_back(Output::MoveOutbound { from: old, to: rival.made });
+            // Traffic moves to the rival as to any successor of the peer's: with its first packet, or when
+            // the old child is deleted. Before that the peer may not have it.
             sa.children.push(child);
             sa.want(Task::DeleteChild(new));
         }

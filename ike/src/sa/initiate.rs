@@ -139,7 +139,12 @@ impl Attempt {
         }
     }
 
-    /// The name of its connection.
+    /// What it is to take the place of has itself been replaced, by a rekey.
+    pub(crate) fn replace_instead(&mut self, successor: SaId) {
+        self.goal.replaces = self.goal.replaces.map(|_| successor);
+    }
+
+    /// Its connection.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.goal.connection
     }

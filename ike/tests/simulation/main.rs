@@ -1,8 +1,9 @@
 //! Two engines on a network that does its worst, from a seed.
 //!
-//! `TIDEGATE_SEEDS` sets how many seeds a run takes (2,000 by default), `TIDEGATE_SEED` runs one of them.
+//! `TIDEGATE_SEEDS` sets how many seeds a run takes (2,000 by default), `TIDEGATE_SEED` runs one of them, and
+//! `TIDEGATE_TRACE=1` tells what happens in it.
 
-#![allow(unreachable_pub, reason = "modules of a test binary")]
+#![allow(unreachable_pub, clippy::print_stderr, reason = "a test binary, which may tell its run")]
 
 mod node;
 mod plane;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidegate_esp::SelectorPair;
 use tidegate_ike::crypto::{SEEDED, SeededRandom};
 use tidegate_ike::endpoint::Phase;
+use tidegate_ike::wire::Header;
 use tidegate_ike::{
     Config, Connection, DataEvent, Endpoint, Event, Framing, Initiate, Now, Output, Path, SaId, Time,
     WallTime,
@@ -31,6 +32,7 @@ pub struct IkeNode {
     packets_at: u64,
     pub packets_sent: u64,
     pub packets_lost_here: u64,
+    traced: bool,
 }
 
 impl IkeNode {
@@ -52,6 +54,7 @@ impl IkeNode {
             packets_at: u64::MAX,
             packets_sent: 0,
             packets_lost_here: 0,
+            traced: std::env::var_os("TIDEGATE_TRACE").is_some(),
         }
     }
 
@@ -59,25 +62,7 @@ impl IkeNode {
     pub fn with<T>(&mut self, now: u64, act: impl FnOnce(&mut Endpoint, Now) -> T) -> T {
         let result = act(&mut self.endpoint, moment(now));
         while let Some(output) = self.endpoint.poll_output() {
-            if std::env::var("TRACE").is_ok() {
-                let t = now as f64 / 1e9;
-                match &output {
-                    Output::Transmit(x) if x.bytes.len() > 1 => {
-                        let b = if x.bytes.starts_with(&[0; 4]) { &x.bytes[4..] } else { &x.bytes[..] };
-                        eprintln!(
-                            "{t:.3} {:?} tx ex{} {} id{} len{}",
-                            self.addresses[0],
-                            b[18],
-                            if b[19] & 0x20 != 0 { "resp" } else { "req" },
-                            b[23],
-                            b.len()
-                        )
-                    }
-                    Output::Transmit(_) => {}
-                    Output::Job(_) => {}
-                    o => eprintln!("{t:.3} {:?} {o:?}", self.addresses[0]),
-                }
-            }
+            self.trace(now, &output);
             match output {
                 Output::Transmit(transmit) => self.queue.push_back(Outgoing {
                     from: transmit.path.local,
@@ -96,6 +81,27 @@ impl IkeNode {
             }
         }
         result
+    }
+
+    /// `TIDEGATE_TRACE=1` tells a run as it goes, to be read beside the RFC.
+    fn trace(&self, now: u64, output: &Output) {
+        if !self.traced {
+            return;
+        }
+        let at = now as f64 / SECOND as f64;
+        let who = self.addresses.first();
+        match output {
+            Output::Job(_) => {}
+            Output::Transmit(transmit) => {
+                let bytes = transmit.bytes.strip_prefix(&[0; 4]).unwrap_or(&transmit.bytes);
+                if let Ok((header, _)) = Header::parse(bytes) {
+                    let way = if header.response { "answers" } else { "asks" };
+                    let (exchange, id) = (header.exchange, header.message_id.0);
+                    eprintln!("{at:9.3} {who:?} {way} {exchange:?} {id}, {} bytes", bytes.len());
+                }
+            }
+            output => eprintln!("{at:9.3} {who:?} {output:?}"),
+        }
     }
 
     fn note(&mut self, event: Event) {

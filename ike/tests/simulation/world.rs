@@ -49,6 +49,7 @@ pub struct World {
     pub connector: NodeId,
     nat: Option<NatId>,
     lives: u64,
+    traced: bool,
 }
 
 /// Something that happens to a world.
@@ -183,6 +184,10 @@ impl World {
     }
 
     pub fn with_recipe(seed: u64, random: SimRandom, recipe: Recipe) -> Self {
+        let traced = std::env::var_os("TIDEGATE_TRACE").is_some();
+        if traced {
+            eprintln!("{recipe:?}");
+        }
         let mut simulation = Simulation::new(seed ^ 0x5eed);
         simulation.network.set_conditions(recipe.conditions);
         let (edge_at, connector_at) = (address(EDGE), address(CONNECTOR));
@@ -195,7 +200,7 @@ impl World {
         });
         let edge = simulation.add(node(seed, 0, &recipe, Side::Edge), &[edge_at]);
         let connector = simulation.add(node(seed, 1, &recipe, Side::Connector), &[connector_at]);
-        Self { seed, random, recipe, simulation, edge, connector, nat, lives: 2 }
+        Self { seed, random, recipe, simulation, edge, connector, nat, lives: 2, traced }
     }
 
     pub fn id(&self, side: Side) -> NodeId {
@@ -238,6 +243,9 @@ impl World {
 
     /// Lets it happen, and time pass until it is over.
     pub fn befall(&mut self, mishap: Mishap) {
+        if self.traced {
+            eprintln!("{:9.3} {mishap:?}", self.simulation.now() as f64 / SECOND as f64);
+        }
         match mishap {
             Mishap::RekeyChild(side) => self.rekey_child(side),
             Mishap::RekeyIke(side) => self.rekey_ike(side),
