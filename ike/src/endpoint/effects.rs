@@ -155,6 +155,9 @@ impl Endpoint {
     /// they all stand.
     fn begin_again(&mut self, old: SaId, connection: &Arc<Connection>, path: Path) {
         let Some(established) = self.table.established(old) else { return };
+        if established.replaced_by.is_some_and(|heir| self.table.get(heir).is_some()) {
+            return;
+        }
         // As it is loaded now, if it still is.
         let connection = self.core.registry.get(&connection.name).unwrap_or(connection).clone();
         let children = established.children.iter().map(|child| Arc::clone(&child.config)).collect();

@@ -690,7 +690,7 @@ impl Established {
 impl Task {
     /// Whether it still makes sense on the successor of an IKE SA.
     fn outlives_rekey(&self) -> bool {
-        !matches!(self, Self::RekeyIke | Self::DeleteIke(_) | Self::Liveness)
+        !matches!(self, Self::RekeyIke | Self::Liveness)
     }
 
     /// Whether both ask for the same thing.
