@@ -10,7 +10,7 @@ use crate::proposal::{EspProposal, IkeProposal};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_esp::{AddressRange, Limits};
+use tidegate_esp::{AddressRange, Limits, Marking, TfcPadding};
 
 /// One peer, or one kind of peer, and how to talk to it.
 #[derive(Clone, Debug)]
@@ -89,6 +89,10 @@ pub struct ChildConfig {
     pub lifetimes: ChildLifetimes,
     /// Packets in the anti-replay window.
     pub replay_window: u16,
+    /// Padding that hides how long packets are.
+    pub tfc: TfcPadding,
+    /// What outer headers say of DSCP, ECN and fragmentation.
+    pub marking: Marking,
     /// Set it up as soon as the IKE SA stands, and again if it goes.
     pub start: ChildStart,
 }

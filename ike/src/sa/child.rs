@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::{
-    Direction, Encapsulation, Limits, Params, SelectorPair, SequenceNumbers, Spi, TrafficSelector,
+    Direction, Encapsulation, Limits, Params, SelectorPair, SequenceNumbers, Spi, TfcPadding, TrafficSelector,
 };
 
 /// How long the inbound half of a deleted child waits for stragglers.
@@ -66,6 +66,8 @@ pub(crate) struct Terms {
     pub(crate) inbound: Spi,
     pub(crate) choice: EspChoice,
     pub(crate) selectors: SelectorPair,
+    /// The peer takes no TFC padding (RFC 7296 §1.3.1).
+    no_tfc_padding: bool,
 }
 
 /// What stands for `dynamic` on either side.
@@ -196,7 +198,13 @@ impl PendingChild {
                 },
             ));
         }
-        Ok(Terms { config: Arc::clone(&self.config), inbound: self.spi, choice, selectors })
+        Ok(Terms {
+            config: Arc::clone(&self.config),
+            inbound: self.spi,
+            choice,
+            selectors,
+            no_tfc_padding: answer.no_tfc_padding,
+        })
     }
 
     /// Gives the SPI back when nothing comes of it.
@@ -236,7 +244,13 @@ impl Terms {
                 Ok(choice) => {
                     let inbound =
                         core.spis.take(&mut *core.random).ok_or_else(|| Box::new(Refusal::no_more()))?;
-                    return Ok(Self { config: Arc::clone(config), inbound, choice, selectors });
+                    return Ok(Self {
+                        config: Arc::clone(config),
+                        inbound,
+                        choice,
+                        selectors,
+                        no_tfc_padding: offer.no_tfc_padding,
+                    });
                 }
                 Err(mismatch) => {
                     proposals_missed.get_or_insert(mismatch);
@@ -287,7 +301,7 @@ impl Terms {
         exchange: &Exchanged<'_>,
         duty: Duty,
     ) -> Result<Child, Verdict> {
-        let Self { config, inbound, choice, selectors } = self;
+        let Self { config, inbound, choice, selectors, no_tfc_padding } = self;
         let Ok((to_responder, to_initiator)) = child_keys(
             ground.crypt.prf(core.provider)?,
             ground.crypt.sk_d(),
@@ -318,6 +332,8 @@ impl Terms {
                     path,
                     limits: volume_limits(config.lifetimes.volume, choice.sequence_numbers),
                     replay_window: config.replay_window,
+                    tfc: if no_tfc_padding { TfcPadding::None } else { config.tfc },
+                    marking: config.marking,
                 },
                 duty,
             }))

@@ -444,7 +444,7 @@ fn sign(goal: Goal, frame: &mut Frame, core: &mut Core, opening: Opening, shared
         Ok(keyed) => keyed,
         Err(verdict) => return fail(&goal, frame, core, verdict),
     };
-    let id = goal.connection.local.identity.to_payload();
+    let id = goal.connection.local.auth.id_payload(&goal.connection.local.identity);
     let octets = match keyed.octets(core.provider, Role::Initiator, &id) {
         Ok(octets) => octets,
         Err(verdict) => return fail(&goal, frame, core, verdict),

@@ -305,7 +305,7 @@ fn sign(
     request: Box<AuthRequest>,
     peer: Authenticated,
 ) -> State {
-    let id = connection.local.identity.to_payload();
+    let id = connection.local.auth.id_payload(&connection.local.identity);
     let octets = match keyed.octets(core.provider, Role::Responder, &id) {
         Ok(octets) => octets,
         Err(verdict) => return refuse(frame, core, keyed, Some(&connection), verdict),
@@ -370,7 +370,7 @@ fn establish(
         (Some(offer), None) => first_child(&mut sa, frame, core, offer, &opening),
     };
     let response = AuthResponse::Accepted(Box::new(AuthAccepted {
-        responder_id: connection.local.identity.to_payload(),
+        responder_id: connection.local.auth.id_payload(&connection.local.identity),
         certificates: connection.local.auth.certificates(),
         authentication: auth,
         configuration,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_esp::{Direction, Limits, Params, Spi, TrafficSelector};
+use tidegate_esp::{Direction, Limits, Marking, Params, Spi, TfcPadding, TrafficSelector};
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::connection::{
     ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, EncapsulationPolicy, IkeLifetimes,
@@ -387,6 +387,8 @@ pub fn child(end: End) -> ChildConfig {
         proposals: EspProposal::parse_list("aes128gcm16-x25519,aes128gcm16").unwrap(),
         lifetimes: ChildLifetimes::default(),
         replay_window: 1024,
+        tfc: TfcPadding::default(),
+        marking: Marking::default(),
         start: ChildStart::WithIke,
     }
 }
