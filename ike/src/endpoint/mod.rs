@@ -282,6 +282,9 @@ impl Endpoint {
                 }
             }
             DataEvent::FirstInbound(spi) => self.with_child(spi, |sa, _, core| {
+                if let Some(child) = sa.child_mut(spi) {
+                    child.confirm();
+                }
                 if let Some(old) = sa.predecessor_of(spi) {
                     core.outputs.push_back(Output::MoveOutbound { from: old, to: spi });
                 }

@@ -1,6 +1,7 @@
 //! INFORMATIONAL: the end of children and of the IKE SA, signs of life, errors (RFC 7296 §1.4).
 
 use super::collide::{Ruling, Theirs, decide};
+use super::rekey_child::pass_on;
 use super::{Exchange, inform, mobike, rekey_ike};
 use crate::core::{Core, Effect};
 use crate::event::Event;
@@ -30,6 +31,9 @@ pub(crate) fn begin_liveness(sa: &mut Established, frame: &mut Frame, core: &mut
 
 /// Deletes a child, or the peer's half of one that never stood here.
 pub(crate) fn begin_delete(sa: &mut Established, frame: &mut Frame, core: &mut Core, spi: Spi) {
+    if sa.child(spi).is_some_and(|child| child.is_unconfirmed(core.now.time)) {
+        return sa.put_off(frame, core, Task::DeleteChild(spi));
+    }
     let message = Informational { deletes: vec![Delete::Esp(vec![spi])], ..Informational::default() };
     if inform(sa, frame, core, &message) {
         sa.exchange = Some(Exchange::DeleteChild(spi));
@@ -148,6 +152,7 @@ fn delete_child(sa: &mut Established, frame: &mut Frame, core: &mut Core, inboun
     match child.fate {
         Fate::Superseded(successor) => {
             core.outputs.push_back(Output::MoveOutbound { from: inbound, to: successor });
+            pass_on(sa, core, inbound, successor);
         }
         Fate::Standing => give_back_to_predecessor(sa, frame, core, inbound),
         Fate::Redundant | Fate::Renewed => {}

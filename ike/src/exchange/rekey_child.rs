@@ -45,6 +45,9 @@ pub(crate) struct RekeyingChild {
 /// Begins the exchange.
 pub(crate) fn begin(sa: &mut Established, frame: &mut Frame, core: &mut Core, old: Spi) {
     let Some(child) = sa.child(old).filter(|child| child.fate == Fate::Standing) else { return };
+    if child.is_unconfirmed(core.now.time) {
+        return sa.put_off(frame, core, Task::RekeyChild(old));
+    }
     let group = first_group(&child.config);
     try_group(sa, frame, core, old, group, None);
 }
@@ -147,6 +150,7 @@ fn finish(
                 expect_delete(sa, frame, core, rival.made, Fate::Redundant);
             }
             sa.children.push(child);
+            pass_on(sa, core, old, new);
             frame.timers.clear_child(old);
             if let Some(old_child) = sa.child_mut(old) {
                 old_child.fate = Fate::Renewed;
@@ -154,6 +158,14 @@ fn finish(
             }
             core.event(Event::ChildRekeyed { sa: frame.id, old, new });
         }
+    }
+}
+
+/// A child that has successors of its own goes: what waits to move to it moves on to `heir` instead.
+pub(crate) fn pass_on(sa: &mut Established, core: &mut Core, gone: Spi, heir: Spi) {
+    for child in sa.children.iter_mut().filter(|child| child.fate == Fate::Superseded(gone)) {
+        child.fate = Fate::Superseded(heir);
+        core.outputs.push_back(Output::MoveOutbound { from: child.inbound, to: heir });
     }
 }
 

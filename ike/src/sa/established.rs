@@ -420,6 +420,8 @@ impl Established {
     ) -> State {
         self.heard = core.now.time;
         self.follow_peer(frame, core, message);
+        // The peer would not ask again before it had our last answer.
+        self.children.iter_mut().for_each(Child::confirm);
         let exchange = message.header.exchange;
         match exchange {
             ExchangeType::CreateChildSa => {

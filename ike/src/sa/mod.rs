@@ -309,8 +309,11 @@ impl IkeSa {
             (State::Established(sa), Place::Response) => sa.on_response(frame, core, message),
             (State::Closing(sa), Place::Request) => sa.on_request(frame, core, message),
             (State::Closing(_), Place::Response) => State::Closed,
-            (state, _) => {
+            (state, place) => {
                 core.counters.drop(Drop::OutOfState);
+                if place == Place::Request {
+                    frame.window.cancel_answer();
+                }
                 state
             }
         };
