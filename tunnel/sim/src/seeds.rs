@@ -1,35 +1,18 @@
 //! Which seeds a test runs.
 
+use std::any::Any;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Runs a simulation for each of `default` seeds from 0 on, on all cores. `TIDEGATE_SEEDS=N` runs N of them,
-/// `TIDEGATE_SEED=N` the one seed N: that is how a failure is replayed, and each failure says so.
+/// `TIDEGATE_SEED=N` the one seed N: that is how a failure is replayed.
 ///
 /// # Panics
-/// When `run` panics for a seed, and when a variable holds no number.
+/// When `run` has panicked for any seed, once all have run, with the seeds that failed; and when a variable
+/// holds no number.
 pub fn for_each_seed(default: u64, run: impl Fn(u64) + Sync) {
     run_all(choose(default, |name| std::env::var(name).ok()), run);
-}
-
-fn run_all(seeds: Range<u64>, run: impl Fn(u64) + Sync) {
-    let next = AtomicU64::new(seeds.start);
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                return;
-            }
-            let _blame = Blame { seed, end: seeds.end, next: &next };
-            run(seed);
-        }
-    };
-    std::thread::scope(|scope| {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..cores {
-            scope.spawn(work);
-        }
-    });
 }
 
 fn choose(default: u64, variable: impl Fn(&str) -> Option<String>) -> Range<u64> {
@@ -41,21 +24,37 @@ fn choose(default: u64, variable: impl Fn(&str) -> Option<String>) -> Range<u64>
     }
 }
 
-/// Names the seed when its run panics, and keeps the others from starting.
-struct Blame<'a> {
-    seed: u64,
-    end: u64,
-    next: &'a AtomicU64,
+fn run_all(seeds: Range<u64>, run: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(seeds.start);
+    let work = || {
+        let mut failed = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return failed;
+            }
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
+                failed.push((seed, message(panic.as_ref())));
+            }
+        }
+    };
+    let mut failed: Vec<(u64, String)> = std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("panics are caught")).collect()
+    });
+    failed.sort_unstable();
+    let shown = failed.iter().take(SHOWN).map(|(seed, why)| format!("\nTIDEGATE_SEED={seed}: {why}"));
+    let (count, all) = (failed.len(), seeds.end - seeds.start);
+    assert!(failed.is_empty(), "{count} of {all} seeds failed:{}", shown.collect::<String>());
 }
 
-impl Drop for Blame<'_> {
-    #[expect(clippy::print_stderr, reason = "the harness shows it under the failed test")]
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.next.store(self.end, Ordering::Relaxed);
-            eprintln!("TIDEGATE_SEED={} replays this failure", self.seed);
-        }
-    }
+/// How many failures are told in full.
+const SHOWN: usize = 10;
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without words").lines().take(3).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -85,8 +84,16 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a scoped thread panicked")]
-    fn a_seed_that_fails_fails_the_test() {
-        run_all(0..10, |seed| assert_ne!(seed, 5));
+    fn the_seeds_that_fail_are_named_and_the_others_run_on() {
+        let ran = AtomicU64::new(0);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            run_all(0..10, |seed| {
+                ran.fetch_add(1, Ordering::Relaxed);
+                assert!(seed % 4 != 1, "no good");
+            });
+        }));
+        let why = message(outcome.expect_err("seeds 1, 5 and 9 fail").as_ref());
+        assert_eq!(why, "3 of 10 seeds failed: TIDEGATE_SEED=1: no good TIDEGATE_SEED=5: no good");
+        assert_eq!(ran.into_inner(), 10);
     }
 }
