@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tidegate_esp::replay::{Freshness, Replay, Window};
 
@@ -10,12 +10,12 @@ use tidegate_esp::replay::{Freshness, Replay, Window};
 struct Model {
     top: u64,
     size: u64,
-    seen: HashSet<u64>,
+    seen: BTreeSet<u64>,
 }
 
 impl Model {
     fn new(size: u16) -> Self {
-        Self { top: 0, size: size.into(), seen: HashSet::new() }
+        Self { top: 0, size: size.into(), seen: BTreeSet::new() }
     }
 
     fn check(&self, number: u64) -> Result<(), Replay> {
