@@ -30,6 +30,8 @@ pub struct Window {
     size: u64,
     /// A power of two of them, spanning more than `size` numbers; none when the check is off.
     blocks: Box<[AtomicU64]>,
+    /// The logarithm of their number.
+    blocks_log2: u32,
 }
 
 /// A number that may come, from the check to the commit.
@@ -63,7 +65,7 @@ impl Window {
     /// A window over `size` numbers, at least 32 and at most 8,192; 0 switches the check off.
     pub fn new(size: u16) -> Self {
         if size == 0 {
-            return Self { newest: AtomicU64::new(0), size: 0, blocks: Box::default() };
+            return Self { newest: AtomicU64::new(0), size: 0, blocks: Box::default(), blocks_log2: 0 };
         }
         let size = u32::from(size.clamp(MIN_WINDOW, MAX_WINDOW));
         // One block more than the window fills: a window seldom begins where a block does.
@@ -72,6 +74,7 @@ impl Window {
             newest: AtomicU64::new(0),
             size: u64::from(size),
             blocks: (0..blocks).map(|_| AtomicU64::new(0)).collect(),
+            blocks_log2: blocks.trailing_zeros(),
         }
     }
 
@@ -86,7 +89,7 @@ impl Window {
             return 0;
         };
         let (first, word) = (index << BLOCK_SHIFT, self.word(index, mask));
-        if word.round == round(index, mask) {
+        if word.round == self.round(index) {
             first | u64::from(word.bits.checked_ilog2().unwrap_or(0))
         } else {
             // Claimed for a newer round in between, which its thread is about to announce.
@@ -130,11 +133,17 @@ impl Window {
             block,
             seen: block.load(Ordering::Relaxed),
             index,
-            round: round(index, mask),
+            round: self.round(index),
             bit: 1_u32.wrapping_shl(number as u32),
         };
         place.admit(Word::from(place.seen))?;
         Ok(Claim { window: self, number, place: Some(place) })
+    }
+
+    /// How often the ring has gone round when it comes to a block.
+    #[inline]
+    fn round(&self, index: u64) -> u32 {
+        index.wrapping_shr(self.blocks_log2) as u32
     }
 
     #[inline]
@@ -185,12 +194,6 @@ fn announce(newest: &AtomicU64, value: u64) -> Freshness {
         before if before < value => Freshness::Newest,
         _ => Freshness::Late,
     }
-}
-
-/// How often the ring has gone round when it comes to a block.
-#[inline]
-fn round(index: u64, mask: usize) -> u32 {
-    (index >> mask.count_ones()) as u32
 }
 
 /// A block's content.
