@@ -114,7 +114,7 @@ pub(crate) fn sealed(outbound: &Outbound, datagram: &[u8]) -> Vec<u8> {
 /// What comes out of a packet, selectors aside.
 pub(crate) fn opened(inbound: &Inbound, packet: &[u8]) -> Result<Vec<u8>, Rejected> {
     let mut packet = packet.to_vec();
-    let datagram = inbound.open(&mut packet)?.admit(|_, _| true)?;
+    let datagram = inbound.opener().open(&mut packet)?.admit(|_, _| true)?;
     Ok(datagram.to_vec())
 }
 
