@@ -128,7 +128,7 @@ impl Plane {
         let spi = packet.get(..4).and_then(|spi| spi.try_into().ok()).map(u32::from_be_bytes);
         let Some(spi) = spi.and_then(Spi::new) else { return Seen::Nothing };
         let Some(sa) = self.inbound.get(&spi) else { return Seen::Unknown };
-        let Ok(opened) = sa.open(packet) else { return Seen::Nothing };
+        let Ok(opened) = sa.opener().open(packet) else { return Seen::Nothing };
         let newest = opened.freshness() == Freshness::Newest;
         let first = self.heard.insert(spi);
         if let Some(name) = self.names.get(&spi) {
