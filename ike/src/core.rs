@@ -20,6 +20,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::Spi;
+use tidegate_esp::spi::SpiAllocator;
 
 /// Everything of an endpoint but its table of SAs.
 pub(crate) struct Core {
@@ -34,7 +35,7 @@ pub(crate) struct Core {
     pub(crate) outputs: Outputs,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) ids: Ids,
-    pub(crate) spis: crate::spis::Spis,
+    pub(crate) spis: SpiAllocator,
     pub(crate) now: Now,
 }
 
@@ -129,6 +130,17 @@ impl Core {
         }
     }
 
+    /// An SPI for a child to be; `None` when all are taken.
+    pub(crate) fn inbound_spi(&mut self) -> Option<Spi> {
+        let random = u32::from_be_bytes(self.random());
+        self.spis.allocate(random, self.now.time.as_nanos()).ok()
+    }
+
+    /// Nobody receives on it any more. It rests for a while, so that a straggler meets no stranger.
+    pub(crate) fn give_back_spi(&mut self, spi: Spi) {
+        self.spis.release(spi, (self.now.time + SPI_REST).as_nanos());
+    }
+
     /// A span shortened at random by up to `jitter`.
     pub(crate) fn jittered(&mut self, span: Duration, jitter: Duration) -> Duration {
         let draw = u64::from(u32::from_be_bytes(self.random()));
@@ -171,6 +183,9 @@ impl Core {
         self.outputs.push_back(Output::Event(event));
     }
 }
+
+/// How long an SPI rests before it may be given again.
+const SPI_REST: Duration = Duration::from_secs(5);
 
 /// Stands before an IKE message that shares its port with ESP (RFC 3948 §2.2).
 pub(crate) const NON_ESP_MARKER: [u8; 4] = [0; 4];

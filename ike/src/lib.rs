@@ -35,7 +35,6 @@ pub mod pool;
 pub mod proposal;
 mod registry;
 mod sa;
-mod spis;
 pub mod time;
 pub mod verdict;
 pub mod wire;

@@ -39,7 +39,11 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use table::Table;
+use tidegate_esp::spi::SpiAllocator;
 use tidegate_esp::{Spi, TrafficSelector};
+
+/// As many inbound SPIs as the packet side has slots for.
+const MOST_SPIS: u32 = 1 << 20;
 
 /// An IKEv2 engine: any number of IKE SAs in both roles.
 pub struct Endpoint {
@@ -126,7 +130,7 @@ impl Endpoint {
                 outputs: Outputs::new(),
                 effects: VecDeque::new(),
                 ids: Ids::default(),
-                spis: crate::spis::Spis::default(),
+                spis: SpiAllocator::new(MOST_SPIS),
                 now: Now { time: Time::ZERO, wall: WallTime(0) },
             },
             table: Table::default(),

@@ -72,7 +72,7 @@ fn child_deleted(sa: &mut Established, frame: &mut Frame, core: &mut Core, spi: 
                 child.closed(frame, core, Verdict::new(Culprit::Us, Cause::ClosedByUs));
             }
         }
-        None => core.spis.give_back(spi, core.now.time),
+        None => core.give_back_spi(spi),
     }
 }
 

@@ -147,7 +147,7 @@ impl PendingChild {
         packet: Option<&(TrafficSelector, TrafficSelector)>,
         with_groups: bool,
     ) -> Result<Self, Verdict> {
-        let spi = core.spis.take(&mut *core.random).ok_or_else(out_of_spis)?;
+        let spi = core.inbound_spi().ok_or_else(out_of_spis)?;
         let mut asked = SelectorPair {
             local: ends.local.resolve(&config.local),
             remote: ends.remote.resolve(&config.remote),
@@ -216,7 +216,7 @@ impl PendingChild {
 
     /// Gives the SPI back when nothing comes of it.
     pub(crate) fn abandon(self, core: &mut Core) {
-        core.spis.give_back(self.spi, core.now.time);
+        core.give_back_spi(self.spi);
     }
 }
 
@@ -249,8 +249,7 @@ impl Terms {
             }
             match select_esp(&config.proposals, &offer.proposals, with_groups) {
                 Ok(choice) => {
-                    let inbound =
-                        core.spis.take(&mut *core.random).ok_or_else(|| Box::new(Refusal::no_more()))?;
+                    let inbound = core.inbound_spi().ok_or_else(|| Box::new(Refusal::no_more()))?;
                     return Ok(Self {
                         config: Arc::clone(config),
                         inbound,
@@ -361,7 +360,7 @@ impl Terms {
 
     /// Gives the SPI back when nothing comes of it.
     pub(crate) fn abandon(self, core: &mut Core) {
-        core.spis.give_back(self.inbound, core.now.time);
+        core.give_back_spi(self.inbound);
     }
 }
 
@@ -437,7 +436,7 @@ impl Child {
 pub(crate) fn bury_inbound(inbound: Spi, core: &mut Core) {
     core.outputs.push_back(Output::Remove { child: inbound, direction: Direction::Inbound });
     core.effects.push_back(Effect::ChildRemoved(inbound));
-    core.spis.give_back(inbound, core.now.time);
+    core.give_back_spi(inbound);
 }
 
 /// What surrounds ESP on this path.
