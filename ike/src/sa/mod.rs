@@ -311,6 +311,8 @@ impl IkeSa {
             (State::Closing(_), Place::Response) => State::Closed,
             (state, _) => {
                 core.counters.drop(Drop::OutOfState);
+                // When it comes again, this SA may have got as far as its sender.
+                frame.window.cancel_answer();
                 state
             }
         };
