@@ -17,7 +17,7 @@ use tidegate_ike::connection::{
     LocalEnd, RemoteEnd, Retransmission,
 };
 use tidegate_ike::crypto::{SEEDED, Secret, SeededRandom};
-use tidegate_ike::endpoint::Phase;
+use tidegate_ike::endpoint::{ChildStatus, Phase};
 use tidegate_ike::identity::{Identity, IdentityPattern};
 use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::output::{Duty, Install};
@@ -162,10 +162,7 @@ impl Host {
         self.endpoint
             .sas()
             .flat_map(|sa| {
-                sa.children()
-                    .filter(|child| child.is_current())
-                    .map(|child| child.inbound())
-                    .collect::<Vec<_>>()
+                sa.children().filter(ChildStatus::is_current).map(|child| child.inbound()).collect::<Vec<_>>()
             })
             .collect()
     }
@@ -301,8 +298,8 @@ impl Pair {
             match next {
                 Some(at) if at <= end => {
                     self.now = self.now.max(at);
-                    self.with(End::A, |endpoint, now| endpoint.handle_timeout(now));
-                    self.with(End::B, |endpoint, now| endpoint.handle_timeout(now));
+                    self.with(End::A, Endpoint::handle_timeout);
+                    self.with(End::B, Endpoint::handle_timeout);
                 }
                 _ => break,
             }
@@ -322,8 +319,8 @@ impl Pair {
             match next {
                 Some(at) if at <= end => {
                     self.now = self.now.max(at);
-                    self.with(End::A, |endpoint, now| endpoint.handle_timeout(now));
-                    self.with(End::B, |endpoint, now| endpoint.handle_timeout(now));
+                    self.with(End::A, Endpoint::handle_timeout);
+                    self.with(End::B, Endpoint::handle_timeout);
                     self.settle();
                 }
                 _ => self.now = end,
