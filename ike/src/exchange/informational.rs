@@ -29,8 +29,11 @@ pub(crate) fn begin_liveness(sa: &mut Established, frame: &mut Frame, core: &mut
     }
 }
 
-/// Deletes a child, or the peer's half of one that never stood here.
+/// Deletes a child, or the peer's half of one that never stood here. The peer may have been faster.
 pub(crate) fn begin_delete(sa: &mut Established, frame: &mut Frame, core: &mut Core, spi: Spi) {
+    if sa.child(spi).is_none() && !sa.orphans.contains(&spi) {
+        return;
+    }
     if sa.child(spi).is_some_and(|child| child.is_unconfirmed(core.now.time)) {
         return sa.put_off(frame, core, Task::DeleteChild(spi));
     }
@@ -72,7 +75,14 @@ fn child_deleted(sa: &mut Established, frame: &mut Frame, core: &mut Core, spi: 
                 child.closed(frame, core, Verdict::new(Culprit::Us, Cause::ClosedByUs));
             }
         }
-        None => core.give_back_spi(spi),
+        // Nothing ever stood on an orphan. Everything else has been deleted by the peer in the meantime,
+        // and its SPI is given back when its stragglers have been seen.
+        None => {
+            if let Some(position) = sa.orphans.iter().position(|orphan| *orphan == spi) {
+                sa.orphans.remove(position);
+                core.give_back_spi(spi);
+            }
+        }
     }
 }
 
@@ -132,30 +142,39 @@ fn delete_children(sa: &mut Established, frame: &mut Frame, core: &mut Core, del
     for delete in deletes {
         let Delete::Esp(spis) = delete else { continue };
         for &theirs in spis {
-            let Some(inbound) =
-                sa.children.iter().find(|child| child.outbound == theirs).map(|child| child.inbound)
-            else {
-                continue;
-            };
-            let ruling = decide(sa.ours(), Theirs::DeleteChild(inbound));
-            delete_child(sa, frame, core, inbound);
-            if ruling != Ruling::AnswerWithoutDelete {
-                answered.push(inbound);
+            // One, unless the peer has given the same SPI twice; then all of them are gone.
+            let ours: Vec<Spi> = sa
+                .children
+                .iter()
+                .filter(|child| child.outbound == theirs)
+                .map(|child| child.inbound)
+                .collect();
+            if ours.is_empty()
+                && let Some(exchange) = &mut sa.exchange
+            {
+                exchange.revoke(theirs);
+            }
+            for inbound in ours {
+                let ruling = decide(sa.ours(), Theirs::DeleteChild(inbound));
+                delete_child(sa, frame, core, inbound);
+                if ruling != Ruling::AnswerWithoutDelete {
+                    answered.push(inbound);
+                }
             }
         }
     }
     answered
 }
 
-fn delete_child(sa: &mut Established, frame: &mut Frame, core: &mut Core, inbound: Spi) {
+pub(crate) fn delete_child(sa: &mut Established, frame: &mut Frame, core: &mut Core, inbound: Spi) {
     let Some(child) = sa.remove_child(inbound) else { return };
     match child.fate {
-        Fate::Superseded(successor) => {
+        Fate::Superseded(successor) if sa.child(successor).is_some() => {
             core.outputs.push_back(Output::MoveOutbound { from: inbound, to: successor });
             pass_on(sa, core, inbound, successor);
         }
         Fate::Standing => give_back_to_predecessor(sa, frame, core, inbound),
-        Fate::Redundant | Fate::Renewed => {}
+        Fate::Superseded(_) | Fate::Redundant | Fate::Renewed => {}
     }
     child.retire(frame, core);
     if child.fate == Fate::Standing {
@@ -207,4 +226,8 @@ pub(crate) fn close_child(
         core.event(Event::ChildClosed { sa: frame.id, child: inbound, name, verdict });
     }
     sa.want(Task::DeleteChild(inbound));
+    // What it has replaced may still be there, and carry.
+    if let Some(before) = sa.predecessor_of(inbound) {
+        sa.want(Task::DeleteChild(before));
+    }
 }

@@ -174,7 +174,8 @@ pub(crate) fn on_agreed(
         return sa.close(frame, core, verdict);
     }
     match rival {
-        Some(rival) if rival.beats(&nonce, &nonce_r) => {
+        // A peer that already goes on with its own has decided.
+        Some(rival) if rival.beats(&nonce, &nonce_r) || sa.standing == Standing::Superseded => {
             core.effects.push_back(Effect::Close(new, Verdict::new(Culprit::Us, Cause::Replaced)));
             hand_over(&mut sa, frame, core, rival.made);
             sa.advance(frame, core)
@@ -308,6 +309,9 @@ fn successor_spi(bytes: &[u8]) -> Option<IkeSpi> {
 
 /// Gives all that the old SA holds to its successor, and waits for the end that is to delete the old one.
 pub(crate) fn hand_over(sa: &mut Established, frame: &mut Frame, core: &mut Core, to: SaId) {
+    if sa.standing == Standing::Superseded {
+        return;
+    }
     let luggage = Luggage::pack(sa, frame);
     core.effects.push_back(Effect::Adopt { from: frame.id, to, luggage: Box::new(luggage) });
     sa.standing = Standing::Superseded;

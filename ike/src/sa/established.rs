@@ -48,6 +48,8 @@ pub(crate) struct Established {
     pub(crate) nat: NatView,
     pub(crate) peer_fragments: bool,
     pub(crate) children: Vec<Child>,
+    /// SPIs of children that never stood here, until the peer has deleted its halves of them.
+    pub(crate) orphans: Vec<Spi>,
     pub(crate) exchange: Option<Exchange>,
     pub(crate) answering: Option<Answering>,
     pub(crate) tasks: VecDeque<Task>,
@@ -87,6 +89,7 @@ pub(crate) struct Newborn {
 /// What moves from an IKE SA to its successor.
 pub(crate) struct Luggage {
     children: Vec<Child>,
+    orphans: Vec<Spi>,
     timers: Vec<(Time, Timer)>,
     tasks: Vec<Task>,
     virtual_addresses: Vec<IpAddr>,
@@ -144,6 +147,7 @@ impl Luggage {
         timers.extend(frame.timers.take(Timer::Reauthenticate));
         Self {
             children: std::mem::take(&mut sa.children),
+            orphans: std::mem::take(&mut sa.orphans),
             timers,
             tasks: sa.tasks.drain(..).chain(sa.deferred.drain(..)).filter(Task::outlives_rekey).collect(),
             virtual_addresses: std::mem::take(&mut sa.virtual_addresses),
@@ -168,6 +172,9 @@ impl Luggage {
                 .push_back(Output::Remove { child: spi, direction: tidegate_esp::Direction::Outbound });
             bury_inbound(spi, core);
         }
+        for spi in self.orphans {
+            core.give_back_spi(spi);
+        }
     }
 }
 
@@ -181,6 +188,7 @@ impl Established {
             nat: newborn.nat,
             peer_fragments: newborn.peer_fragments,
             children: Vec::new(),
+            orphans: Vec::new(),
             exchange: None,
             answering: None,
             tasks: VecDeque::new(),
@@ -228,6 +236,7 @@ impl Established {
             core.effects.push_back(Effect::ChildAdded(spi, frame.id));
         }
         self.children.extend(luggage.children);
+        self.orphans.extend(luggage.orphans);
         self.virtual_addresses = luggage.virtual_addresses;
         self.replaces = luggage.replaces;
         self.replaced_by = luggage.replaced_by;
@@ -303,12 +312,19 @@ impl Established {
 
     /// The child that this one takes the place of.
     pub(crate) fn predecessor_of(&self, inbound: Spi) -> Option<Spi> {
+        self.child(inbound)?;
         self.children.iter().find(|child| child.fate == Fate::Superseded(inbound)).map(|child| child.inbound)
     }
 
     pub(crate) fn remove_child(&mut self, inbound: Spi) -> Option<Child> {
         let position = self.children.iter().position(|child| child.inbound == inbound)?;
         Some(self.children.remove(position))
+    }
+
+    /// Has the peer's half of a child deleted that never stood here; until then its SPI stays reserved.
+    pub(crate) fn delete_orphan(&mut self, spi: Spi) {
+        self.orphans.push(spi);
+        self.want(Task::DeleteChild(spi));
     }
 
     /// Puts work into the queue, once.
@@ -492,6 +508,7 @@ impl Established {
         self.settle_path(frame);
         let Some(exchange) = self.exchange.take() else { return self.advance(frame, core) };
         if message.header.exchange != exchange.kind() {
+            exchange.abandon(core);
             return self.fail(
                 frame,
                 core,
@@ -502,7 +519,10 @@ impl Established {
             Exchange::CreateChild(_) | Exchange::RekeyChild(_) | Exchange::RekeyIke(_) => {
                 match message.read(CreateChildResponse::parse) {
                     Ok(response) => exchange::on_create_response(self, frame, core, exchange, response),
-                    Err(error) => self.fail(frame, core, Verdict::malformed(error)),
+                    Err(error) => {
+                        exchange.abandon(core);
+                        self.fail(frame, core, Verdict::malformed(error))
+                    }
                 }
             }
             Exchange::DeleteChild(_) | Exchange::Liveness | Exchange::Mobike(_) => {
@@ -670,6 +690,9 @@ impl Established {
                 child.closed(frame, core, verdict.clone());
             }
         }
+        for spi in self.orphans.drain(..) {
+            core.give_back_spi(spi);
+        }
         let lingering: Vec<_> = frame.timers.take_children();
         for (_, timer) in lingering {
             if let Timer::Linger(spi) = timer {
@@ -688,9 +711,14 @@ impl Established {
 }
 
 impl Task {
-    /// Whether it still makes sense on the successor of an IKE SA.
+    /// Whether it still makes sense on the successor of an IKE SA. Whoever wanted the end of the old one
+    /// wants that of its successor too, unless it was for want of a successor.
     fn outlives_rekey(&self) -> bool {
-        !matches!(self, Self::RekeyIke | Self::Liveness)
+        match self {
+            Self::RekeyIke | Self::Liveness => false,
+            Self::DeleteIke(verdict) => !matches!(verdict.cause, Cause::Expired | Cause::Exhausted),
+            _ => true,
+        }
     }
 
     /// Whether both ask for the same thing.

@@ -679,7 +679,7 @@ fn first_child(
         },
         Err(verdict) => {
             refused(core, verdict);
-            sa.want(Task::DeleteChild(spi));
+            sa.delete_orphan(spi);
         }
     }
 }

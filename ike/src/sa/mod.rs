@@ -312,6 +312,7 @@ impl IkeSa {
             (state, place) => {
                 core.counters.drop(Drop::OutOfState);
                 if place == Place::Request {
+                    // When it comes again, this SA may have got as far as its sender.
                     frame.window.cancel_answer();
                 }
                 state
