@@ -287,8 +287,8 @@ impl Endpoint {
                 }
             }),
             DataEvent::PeerMoved { child, remote } => self.with_child(child, |sa, frame, core| {
-                let framing = frame.path.framing;
-                sa.peer_is_at(frame, core, remote, framing);
+                let path = Path { remote, ..frame.path };
+                sa.peer_is_at(frame, core, path);
             }),
             DataEvent::Activity(spi) => {
                 let heard = self.core.now.time;
