@@ -89,13 +89,13 @@ impl Endpoint {
 
     fn adopt(&mut self, from: SaId, to: SaId, luggage: Luggage) {
         if self.table.established(to).is_none() {
+            self.core.pools.release(to);
             return luggage.discard(&mut self.core);
         }
         let lingering: Vec<_> = luggage.spis().collect();
         for child in lingering {
             self.table.add_child(child, to);
         }
-        self.core.pools.hand_over(from, to);
         self.core.event(Event::IkeRekeyed { old: from, new: to });
         self.step(to, |sa, core| {
             sa.with_established(core, |mut sa, frame, core| {
