@@ -388,7 +388,7 @@ impl Endpoint {
         for id in self.table.of_connection(&connection.name) {
             match self.table.established(id) {
                 Some(sa) if sa.standing == Standing::Active => {
-                    if sa.child_named(&config.name).is_none() {
+                    if !sa.has_or_awaits(&config.name) {
                         let _ = self.want(id, Task::CreateChild { config, packet: Some(packet) });
                     }
                     return;
