@@ -89,13 +89,13 @@ impl Endpoint {
 
     fn adopt(&mut self, from: SaId, to: SaId, luggage: Luggage) {
         if self.table.established(to).is_none() {
+            self.core.pools.release(to);
             return luggage.discard(&mut self.core);
         }
         let lingering: Vec<_> = luggage.spis().collect();
         for child in lingering {
             self.table.add_child(child, to);
         }
-        self.core.pools.hand_over(from, to);
         if let Some(heir) = luggage.replaced_by.and_then(|id| self.table.get_mut(id)) {
             heir.replace_instead(to);
         }

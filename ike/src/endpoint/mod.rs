@@ -294,8 +294,8 @@ impl Endpoint {
                 }
             }),
             DataEvent::PeerMoved { child, remote } => self.with_child(child, |sa, frame, core| {
-                let framing = frame.path.framing;
-                sa.peer_is_at(frame, core, remote, framing);
+                let path = Path { remote, ..frame.path };
+                sa.peer_is_at(frame, core, path);
             }),
             DataEvent::Activity(spi) => {
                 let heard = self.core.now.time;
@@ -395,7 +395,7 @@ impl Endpoint {
         for id in self.table.of_connection(&connection.name) {
             match self.table.established(id) {
                 Some(sa) if sa.standing == Standing::Active => {
-                    if sa.child_named(&config.name).is_none() {
+                    if !sa.has_or_awaits(&config.name) {
                         let _ = self.want(id, Task::CreateChild { config, packet: Some(packet) });
                     }
                     return;

@@ -366,7 +366,9 @@ pub(crate) fn answer(
     rekeys: Option<Spi>,
 ) {
     let exchange = ExchangeType::CreateChildSa;
-    if sa.children.len() >= MAX_CHILDREN {
+    // A successor takes the place of a child, so for a while there are two.
+    let most = if rekeys.is_some() { 2 * MAX_CHILDREN } else { MAX_CHILDREN };
+    if sa.children.len() >= most {
         return sa.refuse(frame, core, exchange, NotifyType::NO_ADDITIONAL_SAS, Vec::new());
     }
     let in_use = rekeys.and_then(|spi| sa.child(spi)).map(|child| Arc::clone(&child.selectors));

@@ -3,6 +3,7 @@
 use super::collide::{Ruling, Theirs, decide};
 use super::rekey_child::pass_on;
 use super::{Exchange, inform, mobike, rekey_ike};
+use crate::connection::ChildStart;
 use crate::core::{Core, Effect};
 use crate::event::Event;
 use crate::output::Output;
@@ -12,6 +13,7 @@ use crate::sa::timers::Timer;
 use crate::sa::{Frame, Role, State, Verified};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{Delete, ExchangeType, Informational, NotifyType};
+use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::Spi;
 
@@ -209,7 +211,7 @@ pub(crate) fn settle_if_candidate(sa: &Established, frame: &mut Frame, core: &mu
     true
 }
 
-/// Ends a child at both ends.
+/// Ends a child at both ends. One that should always stand and has only reached a limit is set up anew.
 pub(crate) fn close_child(
     sa: &mut Established,
     core: &mut Core,
@@ -217,13 +219,19 @@ pub(crate) fn close_child(
     inbound: Spi,
     verdict: Verdict,
 ) {
+    let renewing = matches!(&sa.exchange, Some(Exchange::RekeyChild(rekeying)) if rekeying.old == inbound);
+    let limit = matches!(verdict.cause, Cause::Expired | Cause::Exhausted);
     if let Some(child) = sa.child_mut(inbound)
         && child.fate == Fate::Standing
     {
         // From here on it is only waiting for the window; whoever asked has been told.
         child.fate = Fate::Renewed;
-        let name = std::sync::Arc::clone(&child.config.name);
+        let config = Arc::clone(&child.config);
+        let name = Arc::clone(&config.name);
         core.event(Event::ChildClosed { sa: frame.id, child: inbound, name, verdict });
+        if limit && !renewing && config.start == ChildStart::WithIke {
+            sa.want(Task::CreateChild { config, packet: None });
+        }
     }
     sa.want(Task::DeleteChild(inbound));
     // What it has replaced may still be there, and carry.

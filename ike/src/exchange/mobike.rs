@@ -8,7 +8,7 @@ use super::{Exchange, inform};
 use crate::connection::EncapsulationPolicy;
 use crate::core::Core;
 use crate::event::Event;
-use crate::output::{Framing, Output, Path};
+use crate::output::{Output, Path};
 use crate::sa::established::{Established, Task};
 use crate::sa::{Frame, Role, Verified};
 use crate::verdict::{Cause, Culprit, Verdict};
@@ -247,23 +247,16 @@ impl Established {
     /// changed source says nothing.
     pub(crate) fn follow_peer(&mut self, frame: &mut Frame, core: &mut Core, message: &Verified) {
         if self.mobike.is_none() && message.path.remote != frame.path.remote {
-            let Path { remote, framing, .. } = message.path;
-            self.peer_is_at(frame, core, remote, framing);
+            self.peer_is_at(frame, core, message.path);
         }
     }
 
     /// The same, for authentic ESP of the peer's.
-    pub(crate) fn peer_is_at(
-        &mut self,
-        frame: &mut Frame,
-        core: &mut Core,
-        remote: SocketAddr,
-        framing: Framing,
-    ) {
-        if self.mobike.is_some() || self.nat.local_behind_nat || frame.path.remote == remote {
+    pub(crate) fn peer_is_at(&mut self, frame: &mut Frame, core: &mut Core, path: Path) {
+        if self.mobike.is_some() || self.nat.local_behind_nat || frame.path.remote == path.remote {
             return;
         }
-        frame.path = Path { local: frame.path.local, remote, framing };
+        frame.path = path;
         repath_children(self, frame, core);
         core.event(Event::PeerMoved { sa: frame.id, path: frame.path });
     }

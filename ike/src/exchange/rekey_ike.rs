@@ -313,6 +313,8 @@ pub(crate) fn hand_over(sa: &mut Established, frame: &mut Frame, core: &mut Core
         return;
     }
     let luggage = Luggage::pack(sa, frame);
+    // At once: the old SA releases what it holds when it closes, which may be in this very step.
+    core.pools.hand_over(frame.id, to);
     core.effects.push_back(Effect::Adopt { from: frame.id, to, luggage: Box::new(luggage) });
     sa.standing = Standing::Superseded;
     frame.timers.clear(Timer::RekeyIke);

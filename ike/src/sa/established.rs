@@ -12,7 +12,7 @@ use crate::connection::{ChildConfig, Connection};
 use crate::core::{Core, Effect};
 use crate::counters::Drop;
 use crate::event::Event;
-use crate::exchange::informational::settle_if_candidate;
+use crate::exchange::informational::{close_child, settle_if_candidate};
 use crate::exchange::{self, Answering, Exchange, mobike::Mobike};
 use crate::identity::Identity;
 use crate::nat::NatView;
@@ -310,6 +310,15 @@ impl Established {
         self.children.iter().find(|child| &*child.config.name == name && child.fate == Fate::Standing)
     }
 
+    /// Whether such a child stands or has been asked for.
+    pub(crate) fn has_or_awaits(&self, name: &str) -> bool {
+        let asked = match &self.exchange {
+            Some(Exchange::CreateChild(creating)) => &*creating.pending.config.name == name,
+            _ => false,
+        };
+        asked || self.child_named(name).is_some()
+    }
+
     /// The child that this one takes the place of.
     pub(crate) fn predecessor_of(&self, inbound: Spi) -> Option<Spi> {
         self.child(inbound)?;
@@ -588,7 +597,10 @@ impl Established {
             }
             Timer::Retry => self.tasks.extend(self.deferred.drain(..)),
             Timer::RekeyChild(spi) => self.rekey_child(spi),
-            Timer::ExpireChild(spi) => self.want(Task::DeleteChild(spi)),
+            Timer::ExpireChild(spi) => {
+                let verdict = Verdict::new(Culprit::Network, Cause::Expired);
+                close_child(&mut self, core, frame, spi, verdict);
+            }
             Timer::Linger(spi) => bury_inbound(spi, core),
             Timer::Reassembly => {}
         }

@@ -98,7 +98,10 @@ impl Attempt {
     pub(crate) fn begin(goal: Goal, frame: &mut Frame, core: &mut Core) -> State {
         let group = goal.connection.proposals.iter().find_map(|proposal| proposal.groups.first().copied());
         match group {
-            Some(group) => Self::begin_with(goal, frame, core, group, None),
+            Some(group) => {
+                let nonce = core.nonce();
+                Self::begin_with(goal, frame, core, group, nonce, None)
+            }
             None => fail(
                 &goal,
                 frame,
@@ -113,6 +116,7 @@ impl Attempt {
         frame: &mut Frame,
         core: &mut Core,
         group: GroupId,
+        nonce: Vec<u8>,
         cookie: Option<Vec<u8>>,
     ) -> State {
         let private = match core.generate(group) {
@@ -123,7 +127,7 @@ impl Attempt {
             group,
             private,
             offered: ike_offer(&goal.connection.proposals, &[]),
-            nonce: core.nonce(),
+            nonce,
             cookie,
             request: Vec::new(),
         };
@@ -174,14 +178,19 @@ impl Attempt {
             SaInitResponse::Cookie(cookie) if self.goal.may_restart() => {
                 InitSent { cookie: Some(cookie), ..init }.send(self.goal, frame, core)
             }
+            // A copy of the refusal that has led us to this group, or nonsense: no reason to hurry.
+            SaInitResponse::InvalidKe(wanted) if wanted == init.group.transform_id() => {
+                self.goal.refusal = Some(refused_in_clear(NotifyType::INVALID_KE_PAYLOAD));
+                init.wait(self.goal)
+            }
             SaInitResponse::InvalidKe(wanted) => {
-                let group = GroupId::from_transform(wanted).filter(|group| {
-                    *group != init.group
-                        && self.goal.connection.proposals.iter().any(|p| p.groups.contains(group))
-                });
+                let group = GroupId::from_transform(wanted)
+                    .filter(|group| self.goal.connection.proposals.iter().any(|p| p.groups.contains(group)));
                 match group {
+                    // RFC 7296 §2.6.1: a cookie is shown again, and it holds only with the nonce that it
+                    // was made for.
                     Some(group) if self.goal.may_restart() => {
-                        Self::begin_with(self.goal, frame, core, group, init.cookie)
+                        Self::begin_with(self.goal, frame, core, group, init.nonce, init.cookie)
                     }
                     _ => {
                         let kind = NotifyType::INVALID_KE_PAYLOAD;
