@@ -158,7 +158,7 @@ fn flows(peers: u32) -> Vec<Flow> {
         let peer = number * peers.div_ceil(FLOWS) % peers;
         Flow {
             source: Ipv4Addr::new(172, 16, 0, 1).into(),
-            destination: Ipv4Addr::from_bits(subnet(peer).to_bits() | 1 + number % 250).into(),
+            destination: Ipv4Addr::from_bits(subnet(peer).to_bits() | (1 + number % 250)).into(),
             protocol: 6,
             transport: Transport::Ports { source: u16::try_from(number).unwrap(), destination: 443 },
         }
