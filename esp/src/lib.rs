@@ -21,7 +21,7 @@ mod transform;
 pub mod wire;
 
 pub use counters::{Counters, CountersSnapshot, DropReason};
-pub use inbound::{Inbound, Opened, Rejected};
+pub use inbound::{Inbound, Opened, Opener, Rejected};
 pub use iv::IvSecret;
 pub use outbound::{NotSealed, Outbound, Reservation, Spent};
 pub use outer::Marking;
