@@ -16,7 +16,7 @@ use crate::exchange::informational::{close_child, settle_if_candidate};
 use crate::exchange::{self, Answering, Exchange, mobike::Mobike};
 use crate::identity::Identity;
 use crate::nat::NatView;
-use crate::output::{JobDone, Output};
+use crate::output::{JobDone, Output, Path};
 use crate::proposal::IkeChoice;
 use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
@@ -367,7 +367,7 @@ impl Established {
             self.tasks.push_front(Task::DeleteIke(Verdict::new(Culprit::Us, Cause::Exhausted)));
             return false;
         };
-        let limit = self.fragment_limit();
+        let limit = self.fragment_limit(frame.path);
         let envoy = Envoy { exchange, response: false, id, limit };
         let Ok(datagrams) = self.crypt.seal(frame.spis, envoy, chain, &mut *core.random) else {
             return false;
@@ -386,7 +386,7 @@ impl Established {
         chain: &PayloadChain,
     ) {
         let id = frame.window.answering_id();
-        let limit = self.fragment_limit();
+        let limit = self.fragment_limit(frame.answer_path);
         let envoy = Envoy { exchange, response: true, id, limit };
         if let Ok(datagrams) = self.crypt.seal(frame.spis, envoy, chain, &mut *core.random) {
             frame.send_answer(core, datagrams);
@@ -416,8 +416,8 @@ impl Established {
         self.answer(frame, core, exchange, &chain);
     }
 
-    fn fragment_limit(&self) -> Option<usize> {
-        if self.peer_fragments { self.connection.fragment_size.map(usize::from) } else { None }
+    fn fragment_limit(&self, path: Path) -> Option<usize> {
+        if self.peer_fragments { self.connection.fragment_limit(path) } else { None }
     }
 
     /// A request of the peer's.
