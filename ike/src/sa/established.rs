@@ -490,7 +490,7 @@ impl Established {
         message: &Verified,
     ) -> State {
         self.heard = core.now.time;
-        self.settle_path(frame);
+        self.settle_path(frame, core, message);
         let Some(exchange) = self.exchange.take() else { return self.advance(frame, core) };
         if message.header.exchange != exchange.kind() {
             return self.fail(
