@@ -8,6 +8,7 @@ use crate::exchange::rekey_ike;
 use crate::identity::Identity;
 use crate::output::Path;
 use crate::sa::State;
+use crate::sa::child::Fate;
 use crate::sa::established::Luggage;
 use crate::sa::initiate::Goal;
 use crate::verdict::{Cause, Culprit, Verdict};
@@ -149,7 +150,8 @@ impl Endpoint {
         let Some(established) = self.table.established(old) else { return };
         // As it is loaded now, if it still is.
         let connection = self.core.registry.get(&connection.name).unwrap_or(connection).clone();
-        let children = established.children.iter().map(|child| Arc::clone(&child.config)).collect();
+        let standing = established.children.iter().filter(|child| child.fate == Fate::Standing);
+        let children = standing.map(|child| Arc::clone(&child.config)).collect();
         let deadline = self.core.now.time + connection.retransmission.give_up;
         let goal = Goal { replaces: Some(old), ..Goal::new(connection, children, deadline) };
         let _ = self.attempt(goal, path);
