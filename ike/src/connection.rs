@@ -3,10 +3,12 @@
 //! Both are immutable once loaded; SAs hold them by `Arc`, so a reload never changes an SA under way.
 
 use crate::auth::{LocalAuth, RemoteAuth};
+use crate::core::NON_ESP_MARKER;
 use crate::crypto::Secret;
 use crate::identity::{Identity, IdentityPattern};
 use crate::narrow::ConfiguredSelector;
 use crate::nat::SourceClaim;
+use crate::output::{Framing, Path};
 use crate::proposal::{EspProposal, IkeProposal};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -285,6 +287,17 @@ impl EncapsulationPolicy {
     /// What our messages say of the address they leave from.
     pub(crate) fn claim(self) -> SourceClaim {
         if self == Self::Udp { SourceClaim::Forced } else { SourceClaim::Honest }
+    }
+}
+
+impl Connection {
+    /// Longest IKE message on this path before it goes in fragments; the marker counts as well.
+    pub(crate) fn fragment_limit(&self, path: Path) -> Option<usize> {
+        let marker = match path.framing {
+            Framing::Bare => 0,
+            Framing::Marked => NON_ESP_MARKER.len(),
+        };
+        self.fragment_size.map(|size| usize::from(size).saturating_sub(marker))
     }
 }
 

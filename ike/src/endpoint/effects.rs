@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::exchange::rekey_ike;
 use crate::identity::Identity;
 use crate::output::Path;
+use crate::sa::child::Fate;
 use crate::sa::established::Luggage;
 use crate::sa::initiate::Goal;
 use crate::sa::{IkeSa, State};
@@ -160,7 +161,8 @@ impl Endpoint {
         }
         // As it is loaded now, if it still is.
         let connection = self.core.registry.get(&connection.name).unwrap_or(connection).clone();
-        let children = established.children.iter().map(|child| Arc::clone(&child.config)).collect();
+        let standing = established.children.iter().filter(|child| child.fate == Fate::Standing);
+        let children = standing.map(|child| Arc::clone(&child.config)).collect();
         let deadline = self.core.now.time + connection.retransmission.give_up;
         let goal = Goal { replaces: Some(old), ..Goal::new(connection, children, deadline) };
         if let Ok(heir) = self.attempt(goal, path) {

@@ -17,8 +17,8 @@ use crate::sa::respond::HalfOpen;
 use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
 use crate::time::Now;
 use crate::wire::{
-    ExchangeType, Header, IkeSpi, Informational, MessageId, Notify, NotifyType, PayloadChain, SaInitRequest,
-    SaInitResponse,
+    ExchangeType, Header, IkeSpi, Informational, MessageId, Notify, NotifyType, PayloadChain, PayloadType,
+    SaInitRequest, SaInitResponse,
 };
 use ring::digest::{SHA256, digest};
 
@@ -200,6 +200,15 @@ impl Endpoint {
 
     fn unknown_spi(&mut self, path: Path, header: &Header) {
         self.core.counters.drop(Drop::UnknownSpi);
+        // RFC 7296 §1.5: an INFORMATIONAL in clear says that somebody does not know an SPI of ours. It is
+        // a hint, and never answered.
+        let in_clear = header.next_payload == PayloadType::NOTIFY.0;
+        if in_clear && header.exchange == ExchangeType::Informational {
+            for id in self.table.at(path.remote) {
+                self.step(id, IkeSa::hint);
+            }
+            return;
+        }
         // RFC 7296 §2.21.4: a response is never answered.
         if !header.response {
             self.answer_statelessly(path, header, Notify::new(NotifyType::INVALID_IKE_SPI));

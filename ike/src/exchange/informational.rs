@@ -14,7 +14,6 @@ use crate::sa::{Frame, Role, State, Verified};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{Delete, ExchangeType, Informational, NotifyType};
 use std::sync::Arc;
-use std::time::Duration;
 use tidegate_esp::Spi;
 
 /// Asks for a sign of life (RFC 7296 §2.4).
@@ -116,8 +115,7 @@ pub(crate) fn on_request(
         answer.deletes.push(Delete::Esp(gone));
     }
     if let Some(seconds) = request.lifetime {
-        let span = Duration::from_secs(u64::from(seconds)).mul_f64(0.9);
-        frame.timers.set(Timer::Reauthenticate, core.now.time + span);
+        frame.limit_authentication(core.now.time, seconds);
     }
     mobike::on_request(&mut sa, frame, core, message, request, &mut answer);
     sa.answer(frame, core, ExchangeType::Informational, &answer.emit());

@@ -318,7 +318,6 @@ pub(crate) fn hand_over(sa: &mut Established, frame: &mut Frame, core: &mut Core
     core.effects.push_back(Effect::Adopt { from: frame.id, to, luggage: Box::new(luggage) });
     sa.standing = Standing::Superseded;
     frame.timers.clear(Timer::RekeyIke);
-    frame.timers.clear(Timer::Reauthenticate);
     frame.timers.set(Timer::ExpireIke, core.now.time + SUPERSEDED_PATIENCE);
 }
 

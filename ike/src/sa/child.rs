@@ -162,15 +162,7 @@ impl PendingChild {
 
     /// Makes sure that a successor is asked for all that its predecessor carries.
     pub(crate) fn keep_what_is_in_use(&mut self, in_use: &SelectorPair) {
-        for (asked, used) in
-            [(&mut self.asked.local, &in_use.local), (&mut self.asked.remote, &in_use.remote)]
-        {
-            for selector in used {
-                if !within(std::slice::from_ref(selector), asked) {
-                    asked.push(*selector);
-                }
-            }
-        }
+        add_missing(&mut self.asked, in_use);
     }
 
     /// The payloads that ask for it.
@@ -233,10 +225,14 @@ impl Terms {
         let mut selectors_missed = None;
         let mut proposals_missed = None;
         for config in candidates {
-            let ours = SelectorPair {
+            let mut ours = SelectorPair {
                 local: ends.local.resolve(&config.local),
                 remote: ends.remote.resolve(&config.remote),
             };
+            // What `dynamic` stands for may have changed since; a successor keeps what was agreed.
+            if let Some(in_use) = in_use {
+                add_missing(&mut ours, in_use);
+            }
             let selectors = SelectorPair {
                 local: narrow(&ours.local, &offer.responder_selectors),
                 remote: narrow(&ours.remote, &offer.initiator_selectors),
@@ -437,6 +433,17 @@ pub(crate) fn bury_inbound(inbound: Spi, core: &mut Core) {
     core.outputs.push_back(Output::Remove { child: inbound, direction: Direction::Inbound });
     core.effects.push_back(Effect::ChildRemoved(inbound));
     core.give_back_spi(inbound);
+}
+
+/// Widens a pair of selectors to hold all that another does.
+fn add_missing(pair: &mut SelectorPair, other: &SelectorPair) {
+    for (list, more) in [(&mut pair.local, &other.local), (&mut pair.remote, &other.remote)] {
+        for selector in more {
+            if !within(std::slice::from_ref(selector), list) {
+                list.push(*selector);
+            }
+        }
+    }
 }
 
 /// What surrounds ESP on this path.

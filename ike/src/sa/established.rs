@@ -16,7 +16,7 @@ use crate::exchange::informational::{close_child, settle_if_candidate};
 use crate::exchange::{self, Answering, Exchange, mobike::Mobike};
 use crate::identity::Identity;
 use crate::nat::NatView;
-use crate::output::{JobDone, Output};
+use crate::output::{JobDone, Output, Path};
 use crate::proposal::IkeChoice;
 use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
@@ -38,6 +38,13 @@ const MAX_TASKS: usize = 2 * MAX_CHILDREN;
 /// The wait after a TEMPORARY_FAILURE, of which up to half is taken off at random so that two ends that
 /// collided do not do it again.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// A reauthentication that has come to nothing is tried again after this; an attempt is over by then.
+const REAUTHENTICATE_AGAIN: Duration = Duration::from_secs(90);
+
+/// What an unauthenticated hint leaves of the time that the peer has to answer. It is long enough for two
+/// repetitions, so that a forger alone ends nothing.
+const QUICK_CHECK: Duration = Duration::from_secs(3);
 
 /// An IKE SA that stands.
 pub(crate) struct Established {
@@ -145,6 +152,7 @@ impl Luggage {
     pub(crate) fn pack(sa: &mut Established, frame: &mut Frame) -> Self {
         let mut timers = frame.timers.take_children();
         timers.extend(frame.timers.take(Timer::Reauthenticate));
+        timers.extend(frame.timers.take(Timer::ExpireAuthentication));
         Self {
             children: std::mem::take(&mut sa.children),
             orphans: std::mem::take(&mut sa.orphans),
@@ -264,14 +272,24 @@ impl Established {
         self.set_keepalive(frame, core);
     }
 
-    /// Sets when the ends must see each other's credentials again; this outlives a rekey.
+    /// Sets when the ends must see each other's credentials again; this outlives a rekey. The initiator
+    /// sees to it in time, and in the end neither of them goes on without.
     pub(crate) fn begin_authentication(&self, frame: &mut Frame, core: &mut Core, peer_limit: Option<u32>) {
+        let now = core.now.time;
         let lifetimes = self.connection.lifetimes;
-        let ours = lifetimes.reauthenticate.map(|span| core.jittered(span, lifetimes.jitter));
-        // RFC 4478 §3: early enough to be done before the peer's patience ends.
-        let theirs = peer_limit.map(|seconds| Duration::from_secs(u64::from(seconds)).mul_f64(0.9));
-        if let Some(span) = ours.into_iter().chain(theirs).min() {
-            frame.timers.set(Timer::Reauthenticate, core.now.time + span);
+        if self.origin == Role::Responder {
+            if let Some(span) = lifetimes.authentication {
+                // RFC 4478 §4: a peer that does not repeat the authentication loses the IKE SA.
+                frame.timers.set(Timer::ExpireAuthentication, now + span);
+            }
+            return;
+        }
+        if let Some(span) = lifetimes.reauthenticate {
+            frame.timers.set(Timer::Reauthenticate, now + core.jittered(span, lifetimes.jitter));
+            frame.timers.set(Timer::ExpireAuthentication, now + span + lifetimes.overtime);
+        }
+        if let Some(seconds) = peer_limit {
+            frame.limit_authentication(now, seconds);
         }
     }
 
@@ -389,7 +407,7 @@ impl Established {
             self.tasks.push_front(Task::DeleteIke(Verdict::new(Culprit::Us, Cause::Exhausted)));
             return false;
         };
-        let limit = self.fragment_limit();
+        let limit = self.fragment_limit(frame.path);
         let envoy = Envoy { exchange, response: false, id, limit };
         let Ok(datagrams) = self.crypt.seal(frame.spis, envoy, chain, &mut *core.random) else {
             return false;
@@ -408,7 +426,7 @@ impl Established {
         chain: &PayloadChain,
     ) {
         let id = frame.window.answering_id();
-        let limit = self.fragment_limit();
+        let limit = self.fragment_limit(frame.answer_path);
         let envoy = Envoy { exchange, response: true, id, limit };
         if let Ok(datagrams) = self.crypt.seal(frame.spis, envoy, chain, &mut *core.random) {
             frame.send_answer(core, datagrams);
@@ -438,8 +456,8 @@ impl Established {
         self.answer(frame, core, exchange, &chain);
     }
 
-    fn fragment_limit(&self) -> Option<usize> {
-        if self.peer_fragments { self.connection.fragment_size.map(usize::from) } else { None }
+    fn fragment_limit(&self, path: Path) -> Option<usize> {
+        if self.peer_fragments { self.connection.fragment_limit(path) } else { None }
     }
 
     /// A request of the peer's.
@@ -514,7 +532,7 @@ impl Established {
         message: &Verified,
     ) -> State {
         self.heard = core.now.time;
-        self.settle_path(frame);
+        self.settle_path(frame, core, message);
         let Some(exchange) = self.exchange.take() else { return self.advance(frame, core) };
         if message.header.exchange != exchange.kind() {
             exchange.abandon(core);
@@ -581,6 +599,8 @@ impl Established {
             }
             Timer::Reauthenticate => {
                 if self.origin == Role::Initiator && self.standing == Standing::Active {
+                    // Should nothing come of it.
+                    frame.timers.set(Timer::Reauthenticate, now + REAUTHENTICATE_AGAIN);
                     core.effects.push_back(Effect::Reauthenticate(
                         frame.id,
                         Arc::clone(&self.connection),
@@ -588,7 +608,7 @@ impl Established {
                     ));
                 }
             }
-            Timer::ExpireIke | Timer::GiveUp => {
+            Timer::ExpireIke | Timer::ExpireAuthentication | Timer::GiveUp => {
                 let verdict = match self.standing {
                     Standing::Active => Verdict::new(Culprit::Network, Cause::Expired),
                     _ => Verdict::new(Culprit::Peer, Cause::Replaced),
@@ -630,15 +650,21 @@ impl Established {
     }
 
     /// An unauthenticated message suggests that the peer has lost its state: ask it, but seldom
-    /// (RFC 7296 §2.21.4).
+    /// (RFC 7296 §2.21.4), and do not wait long for the answer.
     pub(crate) fn hint(mut self: Box<Self>, frame: &mut Frame, core: &mut Core) -> State {
         const PAUSE: Duration = Duration::from_secs(5);
         let now = core.now.time;
-        if self.hinted.is_none_or(|last| last + PAUSE <= now) && !frame.window.is_waiting() {
-            self.hinted = Some(now);
+        if self.hinted.is_some_and(|last| now < last + PAUSE) {
+            return State::Established(self);
+        }
+        self.hinted = Some(now);
+        if !frame.window.is_waiting() {
             self.want(Task::Liveness);
         }
-        self.advance(frame, core)
+        let policy = self.connection.retransmission;
+        let state = self.advance(frame, core);
+        frame.hurry(now, QUICK_CHECK, &policy);
+        state
     }
 
     /// The peer has not answered a request in all its repetitions.

@@ -520,7 +520,7 @@ fn send_auth(
             .then(|| mobike::no_nats_data(frame.path.local, frame.path.remote)),
         notifies: Vec::new(),
     };
-    let limit = if keyed.opening.fragmentation { connection.fragment_size.map(usize::from) } else { None };
+    let limit = if keyed.opening.fragmentation { connection.fragment_limit(frame.path) } else { None };
     let envoy = Envoy { exchange: ExchangeType::IkeAuth, response: false, id: MessageId(1), limit };
     let Ok(datagrams) = keyed.crypt.seal(frame.spis, envoy, &request.emit(), &mut *core.random) else {
         return fail(&goal, frame, core, Verdict::new(Culprit::Us, Cause::Limit("message length")));

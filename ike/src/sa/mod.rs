@@ -33,6 +33,7 @@ use established::Established;
 use initiate::Attempt;
 use respond::HalfOpen;
 use std::net::SocketAddr;
+use std::time::Duration;
 use timers::{Timer, Timers};
 use window::{Due, Place, Window};
 
@@ -189,6 +190,22 @@ impl Frame {
             Due::GivenUp => true,
             Due::Nothing => false,
         }
+    }
+
+    /// The request that is unanswered gets this much time from now on, and is soon sent again.
+    pub(crate) fn hurry(&mut self, now: Time, span: Duration, policy: &crate::connection::Retransmission) {
+        if self.window.is_waiting() {
+            let wait = self.window.hurry(now + span, policy).min(span);
+            self.timers.set(Timer::Retransmit, now + wait);
+        }
+    }
+
+    /// The peer wants to be authenticated again within this many seconds (RFC 4478 §3): early enough to be
+    /// done before its patience ends.
+    pub(crate) fn limit_authentication(&mut self, now: Time, seconds: u32) {
+        let limit = Duration::from_secs(u64::from(seconds));
+        self.timers.set_earlier(Timer::Reauthenticate, now + limit.mul_f64(0.9));
+        self.timers.set_earlier(Timer::ExpireAuthentication, now + limit);
     }
 
     /// Our request is answered.

@@ -385,6 +385,7 @@ fn establish(
         notifies: Vec::new(),
     }));
     sa.begin(frame, core);
+    sa.begin_authentication(frame, core, None);
     sa.answer(frame, core, ExchangeType::IkeAuth, &response.emit());
     sa.advance(frame, core)
 }

@@ -127,6 +127,16 @@ impl Window {
         }
     }
 
+    /// Brings the end of an attempt nearer, and begins the schedule of repetitions anew; gives the first
+    /// wait.
+    pub(crate) fn hurry(&mut self, at: Time, policy: &Retransmission) -> Duration {
+        self.give_up_by(at);
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.attempts = 0;
+        }
+        policy.wait(0)
+    }
+
     /// A retransmission deadline has passed.
     pub(crate) fn due(&mut self, now: Time, policy: &Retransmission) -> Due<'_> {
         let Some(outstanding) = &mut self.outstanding else {
