@@ -68,6 +68,8 @@ pub(crate) struct Established {
     pub(crate) hinted: Option<Time>,
     /// The IKE SA that this one takes the place of, once its children stand.
     pub(crate) replaces: Option<crate::SaId>,
+    /// The IKE SA, or the attempt at one, that is to take the place of this one.
+    pub(crate) replaced_by: Option<crate::SaId>,
 }
 
 /// What IKE_AUTH leaves behind.
@@ -91,7 +93,8 @@ pub(crate) struct Luggage {
     timers: Vec<(Time, Timer)>,
     tasks: Vec<Task>,
     virtual_addresses: Vec<IpAddr>,
-    replaces: Option<crate::SaId>,
+    pub(crate) replaces: Option<crate::SaId>,
+    pub(crate) replaced_by: Option<crate::SaId>,
 }
 
 /// What a later rekey of the IKE SA needs to know of the algorithms.
@@ -149,6 +152,7 @@ impl Luggage {
             tasks: sa.tasks.drain(..).chain(sa.deferred.drain(..)).filter(Task::outlives_rekey).collect(),
             virtual_addresses: std::mem::take(&mut sa.virtual_addresses),
             replaces: sa.replaces.take(),
+            replaced_by: sa.replaced_by.take(),
         }
     }
 
@@ -196,6 +200,7 @@ impl Established {
             heard: newborn.now,
             hinted: None,
             replaces: None,
+            replaced_by: None,
         }
     }
 
@@ -234,6 +239,7 @@ impl Established {
         self.orphans.extend(luggage.orphans);
         self.virtual_addresses = luggage.virtual_addresses;
         self.replaces = luggage.replaces;
+        self.replaced_by = luggage.replaced_by;
         for task in luggage.tasks {
             self.want(task);
         }
@@ -569,6 +575,9 @@ impl Established {
                         Arc::clone(&self.connection),
                         frame.path,
                     ));
+                    // In case nothing comes of it.
+                    let policy = self.connection.retransmission;
+                    frame.timers.set(Timer::Reauthenticate, now + policy.give_up * 2);
                 }
             }
             Timer::ExpireIke | Timer::GiveUp => {

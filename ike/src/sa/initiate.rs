@@ -144,6 +144,11 @@ impl Attempt {
         &self.goal.connection
     }
 
+    /// The IKE SA that it is to replace has itself a successor now.
+    pub(crate) fn replaces_instead(&mut self, old: SaId) {
+        self.goal.replaces = Some(old);
+    }
+
     /// An answer to IKE_SA_INIT, which anybody may have sent.
     pub(crate) fn on_init_response(
         mut self: Box<Self>,
@@ -602,7 +607,7 @@ fn establish(
     core.effects.push_back(Effect::Authenticated {
         sa: frame.id,
         peer: peer.identity().clone(),
-        initial_contact: false,
+        alone_since: None,
     });
     core.counters.established = core.counters.established.saturating_add(1);
     core.event(Event::IkeEstablished {
