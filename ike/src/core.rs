@@ -13,6 +13,7 @@ use crate::pool::Pools;
 use crate::registry::Registry;
 use crate::sa::IkeSa;
 use crate::sa::established::Luggage;
+use crate::time::Time;
 use crate::wire::IkeSpi;
 use crate::{Config, Now, SaId};
 use std::collections::{BTreeMap, VecDeque};
@@ -71,8 +72,8 @@ pub(crate) enum Effect {
         sa: SaId,
         /// Who it is.
         peer: Identity,
-        /// It holds no other SA with us.
-        initial_contact: bool,
+        /// It held no other SA with us when it began this one, which was not before then.
+        alone_since: Option<Time>,
     },
     /// A half-open SA is half-open no more.
     HalfOpenOver(SaId),

@@ -11,6 +11,7 @@ use crate::sa::child::Fate;
 use crate::sa::established::Luggage;
 use crate::sa::initiate::Goal;
 use crate::sa::{IkeSa, State};
+use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use std::sync::Arc;
 
@@ -45,8 +46,8 @@ impl Endpoint {
                 Effect::Close(id, verdict) => self.close(id, verdict),
                 Effect::ChildAdded(child, id) => self.table.add_child(child, id),
                 Effect::ChildRemoved(child) => self.table.remove_child(child),
-                Effect::Authenticated { sa, peer, initial_contact } => {
-                    self.authenticated(sa, peer, initial_contact);
+                Effect::Authenticated { sa, peer, alone_since } => {
+                    self.authenticated(sa, peer, alone_since);
                 }
                 Effect::HalfOpenOver(id) => self.half_open_over(id),
                 Effect::Reauthenticate(old, connection, path) => self.begin_again(old, &connection, path),
@@ -97,21 +98,30 @@ impl Endpoint {
         for child in lingering {
             self.table.add_child(child, to);
         }
-        if let Some(heir) = luggage.replaced_by.and_then(|id| self.table.get_mut(id)) {
-            heir.replace_instead(to);
-        }
+        self.replacement_moves(from, to, &luggage);
         self.core.event(Event::IkeRekeyed { old: from, new: to });
-        if let Some((_, old)) =
-            luggage.replaces.and_then(|id| self.table.get_mut(id)).and_then(IkeSa::established)
-        {
-            old.replaced_by = Some(to);
-        }
         self.step(to, |sa, core| {
             sa.with_established(core, |mut sa, frame, core| {
                 sa.adopt(frame, core, luggage);
                 sa.advance(frame, core)
             });
         });
+    }
+
+    /// A reauthentication is under way from or to an IKE SA that has just been rekeyed.
+    fn replacement_moves(&mut self, from: SaId, to: SaId, luggage: &Luggage) {
+        if let Some(replacement) = luggage.replaced_by {
+            match self.table.get_mut(replacement).map(|sa| &mut sa.state) {
+                Some(State::Initiating(attempt)) => attempt.replaces_instead(to),
+                Some(State::Established(sa)) if sa.replaces == Some(from) => sa.replaces = Some(to),
+                _ => {}
+            }
+        }
+        if let Some(replaced) = luggage.replaces
+            && let Some((_, sa)) = self.table.get_mut(replaced).and_then(IkeSa::established)
+        {
+            sa.replaced_by = Some(to);
+        }
     }
 
     fn settle(&mut self, old: SaId, winner: SaId) {
@@ -129,7 +139,7 @@ impl Endpoint {
         });
     }
 
-    fn authenticated(&mut self, sa: SaId, peer: Identity, initial_contact: bool) {
+    fn authenticated(&mut self, sa: SaId, peer: Identity, alone_since: Option<Time>) {
         let Some(established) = self.table.established(sa) else { return };
         let ours = established.connection.local.identity.clone();
         let name = Arc::clone(&established.connection.name);
@@ -140,13 +150,13 @@ impl Endpoint {
         if !others.contains(&sa) {
             others.push(sa);
         }
-        if !initial_contact {
-            return;
-        }
-        // RFC 7296 §2.4: the peer says that it has no other IKE SA between these two identities.
+        let Some(since) = alone_since else { return };
+        // RFC 7296 §2.4: the peer says that it has no other IKE SA between these two identities. One that was
+        // set up since may have crossed this one on the way: of that it speaks no word.
         for old in known.into_iter().filter(|old| *old != sa) {
+            let before = self.table.get(old).is_some_and(|old| old.frame.opened < since);
             let same = self.table.established(old).is_some_and(|old| old.connection.local.identity == ours);
-            if same {
+            if same && before {
                 self.forget(old, Verdict::new(Culprit::Peer, Cause::PeerRestarted));
             }
         }
@@ -156,7 +166,8 @@ impl Endpoint {
     /// they all stand.
     fn begin_again(&mut self, old: SaId, connection: &Arc<Connection>, path: Path) {
         let Some(established) = self.table.established(old) else { return };
-        if established.replaced_by.is_some_and(|heir| self.table.get(heir).is_some()) {
+        // Once at a time.
+        if established.replaced_by.is_some_and(|other| self.table.get(other).is_some()) {
             return;
         }
         // As it is loaded now, if it still is.
@@ -165,12 +176,9 @@ impl Endpoint {
         let children = standing.map(|child| Arc::clone(&child.config)).collect();
         let deadline = self.core.now.time + connection.retransmission.give_up;
         let goal = Goal { replaces: Some(old), ..Goal::new(connection, children, deadline) };
-        if let Ok(heir) = self.attempt(goal, path) {
-            self.step(old, |sa, _| {
-                if let Some((_, sa)) = sa.established() {
-                    sa.replaced_by = Some(heir);
-                }
-            });
+        let replacement = self.attempt(goal, path).ok();
+        if let Some((_, sa)) = self.table.get_mut(old).and_then(IkeSa::established) {
+            sa.replaced_by = replacement;
         }
     }
 }

@@ -606,6 +606,9 @@ impl Established {
                         Arc::clone(&self.connection),
                         frame.path,
                     ));
+                    // In case nothing comes of it.
+                    let policy = self.connection.retransmission;
+                    frame.timers.set(Timer::Reauthenticate, now + policy.give_up * 2);
                 }
             }
             Timer::ExpireIke | Timer::ExpireAuthentication | Timer::GiveUp => {

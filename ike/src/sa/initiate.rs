@@ -143,14 +143,14 @@ impl Attempt {
         }
     }
 
-    /// What it is to take the place of has itself been replaced, by a rekey.
-    pub(crate) fn replace_instead(&mut self, successor: SaId) {
-        self.goal.replaces = self.goal.replaces.map(|_| successor);
-    }
-
     /// Its connection.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.goal.connection
+    }
+
+    /// The IKE SA that it is to replace has itself a successor now.
+    pub(crate) fn replaces_instead(&mut self, old: SaId) {
+        self.goal.replaces = Some(old);
     }
 
     /// An answer to IKE_SA_INIT, which anybody may have sent.
@@ -616,7 +616,7 @@ fn establish(
     core.effects.push_back(Effect::Authenticated {
         sa: frame.id,
         peer: peer.identity().clone(),
-        initial_contact: false,
+        alone_since: None,
     });
     core.counters.established = core.counters.established.saturating_add(1);
     core.event(Event::IkeEstablished {

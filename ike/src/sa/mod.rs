@@ -439,15 +439,6 @@ impl IkeSa {
         };
     }
 
-    /// What it is to take the place of has itself been replaced, by a rekey.
-    pub(crate) fn replace_instead(&mut self, successor: SaId) {
-        match &mut self.state {
-            State::Initiating(attempt) => attempt.replace_instead(successor),
-            State::Established(sa) if sa.replaces.is_some() => sa.replaces = Some(successor),
-            _ => {}
-        }
-    }
-
     /// Something in clear suggests that the peer has lost this SA.
     pub(crate) fn hint(&mut self, core: &mut Core) {
         self.with_established(core, Established::hint);

@@ -7,6 +7,7 @@
 use crate::support::End;
 use crate::world::{Act, Pfs, World, outcome};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// What two ends begin, and what may happen on the way.
 #[derive(Clone, Debug)]
@@ -207,7 +208,9 @@ fn steps(world: &World, losses: usize, waits: usize) -> Vec<Step> {
     if losses > 0 {
         steps.extend(each(sent).map(|(end, index)| Step::Lose(end, index)));
     }
-    if waits > 0 && !steps.is_empty() {
+    // Long enough for any retransmission that a delay can provoke; nothing is on its way for longer.
+    let soon = |at| at <= world.pair.now + Duration::from_secs(10);
+    if waits > 0 && !steps.is_empty() && world.next_deadline().is_some_and(soon) {
         steps.push(Step::Wait);
     }
     steps

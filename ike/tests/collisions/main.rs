@@ -6,6 +6,8 @@
 mod children;
 mod explorer;
 mod ike;
+mod initiation;
+mod recovery;
 mod schedules;
 #[path = "../support/mod.rs"]
 mod support;

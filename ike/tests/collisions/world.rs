@@ -8,7 +8,7 @@ use tidegate_esp::{Direction, Spi};
 use tidegate_ike::connection::{ChildConfig, ChildStart, Connection};
 use tidegate_ike::endpoint::Phase;
 use tidegate_ike::proposal::EspProposal;
-use tidegate_ike::{DataEvent, Endpoint, Event, SaId, Timer};
+use tidegate_ike::{DataEvent, Endpoint, Event, SaId, Time, Timer};
 
 /// Something that one end begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +109,11 @@ impl World {
         self.check();
     }
 
+    /// No child is expected to carry traffic all the time.
+    pub fn may_break(&mut self) {
+        self.unbroken.clear();
+    }
+
     /// Delivers the datagram at this place of what an end has sent.
     pub fn deliver(&mut self, from: End, index: usize) {
         let transmit = self.pair.host(from).sent.remove(index).expect("it is in flight");
@@ -140,13 +145,15 @@ impl World {
         self.check();
     }
 
+    /// When something is due at either end.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let ends = [&self.pair.a, &self.pair.b].into_iter();
+        ends.filter_map(|host| host.endpoint.next_deadline().map(|(at, ..)| at)).min()
+    }
+
     /// Lets time pass until something is due.
     pub fn wait(&mut self) {
-        let next = [&self.pair.a, &self.pair.b]
-            .into_iter()
-            .filter_map(|host| host.endpoint.next_deadline().map(|(at, ..)| at))
-            .min();
-        if let Some(at) = next {
+        if let Some(at) = self.next_deadline() {
             self.pair.now = self.pair.now.max(at);
             for end in [End::A, End::B] {
                 self.pair.with(end, Endpoint::handle_timeout);
@@ -168,10 +175,7 @@ impl World {
             } else if !self.pair.b.sent.is_empty() {
                 self.pass(End::B);
             } else {
-                let next = [&self.pair.a, &self.pair.b]
-                    .into_iter()
-                    .filter_map(|host| host.endpoint.next_deadline().map(|(at, ..)| at))
-                    .min();
+                let next = self.next_deadline();
                 if next.is_none_or(|at| at > until) {
                     self.pair.now = until;
                     return;

@@ -106,9 +106,9 @@ impl Host {
             Output::Transmit(transmit) => self.sent.push_back(transmit),
             Output::Install(install) => self.install(*install),
             Output::MoveOutbound { from, to } => {
-                let _ = from;
-                if let Some(name) = self.names.get(&to) {
-                    self.carries.insert(name.clone(), to);
+                // What went out elsewhere stays there.
+                for carrier in self.carries.values_mut().filter(|carrier| **carrier == from) {
+                    *carrier = to;
                 }
             }
             Output::Repath { child, path } => {
