@@ -13,7 +13,6 @@ use crate::pool::Pools;
 use crate::registry::Registry;
 use crate::sa::IkeSa;
 use crate::sa::established::Luggage;
-use crate::time::Time;
 use crate::wire::IkeSpi;
 use crate::{Config, Now, SaId};
 use std::collections::{BTreeMap, VecDeque};
@@ -36,6 +35,7 @@ pub(crate) struct Core {
     pub(crate) outputs: Outputs,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) ids: Ids,
+    pub(crate) turn: u64,
     pub(crate) spis: SpiAllocator,
     pub(crate) now: Now,
 }
@@ -73,7 +73,7 @@ pub(crate) enum Effect {
         /// Who it is.
         peer: Identity,
         /// It held no other SA with us when it began this one, which was not before then.
-        alone_since: Option<Time>,
+        alone_since: Option<u64>,
     },
     /// A half-open SA is half-open no more.
     HalfOpenOver(SaId),
@@ -109,6 +109,12 @@ impl Ids {
 }
 
 impl Core {
+    /// The next place in the order in which SAs begin and are established: clocks are too coarse for it.
+    pub(crate) fn turn(&mut self) -> u64 {
+        self.turn = self.turn.saturating_add(1);
+        self.turn
+    }
+
     /// Random bytes of a fixed number.
     pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];

@@ -11,7 +11,6 @@ use crate::sa::child::Fate;
 use crate::sa::established::Luggage;
 use crate::sa::initiate::Goal;
 use crate::sa::{IkeSa, State};
-use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use std::sync::Arc;
 
@@ -139,7 +138,7 @@ impl Endpoint {
         });
     }
 
-    fn authenticated(&mut self, sa: SaId, peer: Identity, alone_since: Option<Time>) {
+    fn authenticated(&mut self, sa: SaId, peer: Identity, alone_since: Option<u64>) {
         let Some(established) = self.table.established(sa) else { return };
         let ours = established.connection.local.identity.clone();
         let name = Arc::clone(&established.connection.name);
@@ -154,7 +153,7 @@ impl Endpoint {
         // RFC 7296 §2.4: the peer says that it has no other IKE SA between these two identities. One that was
         // set up since may have crossed this one on the way: of that it speaks no word.
         for old in known.into_iter().filter(|old| *old != sa) {
-            let before = self.table.get(old).is_some_and(|old| old.frame.opened < since);
+            let before = self.table.get(old).is_some_and(|old| old.frame.turn < since);
             let same = self.table.established(old).is_some_and(|old| old.connection.local.identity == ours);
             if same && before {
                 self.forget(old, Verdict::new(Culprit::Peer, Cause::PeerRestarted));

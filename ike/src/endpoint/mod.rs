@@ -130,6 +130,7 @@ impl Endpoint {
                 outputs: Outputs::new(),
                 effects: VecDeque::new(),
                 ids: Ids::default(),
+                turn: 0,
                 spis: SpiAllocator::new(MOST_SPIS),
                 now: Now { time: Time::ZERO, wall: WallTime(0) },
             },
@@ -286,9 +287,6 @@ impl Endpoint {
                 }
             }
             DataEvent::FirstInbound(spi) => self.with_child(spi, |sa, _, core| {
-                if let Some(child) = sa.child_mut(spi) {
-                    child.confirm();
-                }
                 if let Some(old) = sa.predecessor_of(spi) {
                     core.outputs.push_back(Output::MoveOutbound { from: old, to: spi });
                 }
@@ -378,7 +376,7 @@ impl Endpoint {
         }
         let id = self.core.ids.take();
         let spis = SpiPair { initiator: self.core.ike_spi(), responder: IkeSpi(0) };
-        let mut frame = Frame::new(id, Role::Initiator, spis, path, self.core.now.time);
+        let mut frame = Frame::new(&mut self.core, id, Role::Initiator, spis, path);
         let name = Arc::clone(&goal.connection.name);
         let state = Attempt::begin(goal, &mut frame, &mut self.core);
         self.table.insert(IkeSa { frame, state });

@@ -157,7 +157,7 @@ impl Endpoint {
         };
         let id = self.core.ids.take();
         let spis = SpiPair { initiator: header.initiator_spi, responder: spi };
-        let mut frame = Frame::new(id, Role::Responder, spis, path, self.core.now.time);
+        let mut frame = Frame::new(&mut self.core, id, Role::Responder, spis, path);
         let state = HalfOpen::begin(&mut frame, &mut self.core, request, message, choice, forced);
         self.table.insert(IkeSa { frame, state });
         self.table.begin_half_open(id, knocked);

@@ -35,9 +35,6 @@ pub(crate) fn begin_delete(sa: &mut Established, frame: &mut Frame, core: &mut C
     if sa.child(spi).is_none() && !sa.orphans.contains(&spi) {
         return;
     }
-    if sa.child(spi).is_some_and(|child| child.is_unconfirmed(core.now.time)) {
-        return sa.put_off(frame, core, Task::DeleteChild(spi));
-    }
     let message = Informational { deletes: vec![Delete::Esp(vec![spi])], ..Informational::default() };
     if inform(sa, frame, core, &message) {
         sa.exchange = Some(Exchange::DeleteChild(spi));

@@ -45,9 +45,6 @@ pub(crate) struct RekeyingChild {
 /// Begins the exchange.
 pub(crate) fn begin(sa: &mut Established, frame: &mut Frame, core: &mut Core, old: Spi) {
     let Some(child) = sa.child(old).filter(|child| child.fate == Fate::Standing) else { return };
-    if child.is_unconfirmed(core.now.time) {
-        return sa.put_off(frame, core, Task::RekeyChild(old));
-    }
     let group = first_group(&child.config);
     try_group(sa, frame, core, old, group, None);
 }

@@ -340,7 +340,7 @@ fn spawn(sa: &Established, frame: &Frame, core: &mut Core, birth: &Birth<'_>) ->
         },
     )
     .map_err(|_| lacks())?;
-    let mut new_frame = Frame::new(birth.id, birth.role, birth.spis, frame.path, core.now.time);
+    let mut new_frame = Frame::new(core, birth.id, birth.role, birth.spis, frame.path);
     new_frame.timers.set(Timer::ExpireIke, core.now.time + SUPERSEDED_PATIENCE);
     let crypt = Crypt::new(core.provider, birth.choice.suite, birth.choice.prf, keys, birth.role);
     let established = sa.successor(crypt, Agreed::from(birth.choice), frame.id, core.now.time);

@@ -11,7 +11,6 @@ use crate::proposal::{EspChoice, ProposalMismatch, confirm_esp, esp_offer, selec
 use crate::sa::crypt::Crypt;
 use crate::sa::timers::Timer;
 use crate::sa::{Frame, Role};
-use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{ChildAccepted, ChildOffer, NotifyType, Proposal, ProtocolId};
 use std::net::IpAddr;
@@ -23,9 +22,6 @@ use tidegate_esp::{
 
 /// How long the inbound half of a deleted child waits for stragglers.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
-
-/// A peer that has not asked for our answer again for this long has it.
-const CONFIRMATION: Duration = Duration::from_secs(30);
 
 /// How long a child, or an IKE SA, that the peer has replaced waits for the peer's Delete before we send
 /// one ourselves.
@@ -40,9 +36,6 @@ pub(crate) struct Child {
     pub(crate) outbound: Spi,
     pub(crate) selectors: Arc<SelectorPair>,
     pub(crate) fate: Fate,
-    /// Until then the peer may not have our answer yet, and so not know of the child. It is never spoken of
-    /// before that: the peer would say that there is no such child.
-    unconfirmed: Option<Time>,
 }
 
 /// What lies ahead of a child.
@@ -350,8 +343,7 @@ impl Terms {
             frame.timers.set(Timer::RekeyChild(inbound), now + at);
             frame.timers.set(Timer::ExpireChild(inbound), now + rekey + lifetimes.overtime);
         }
-        let unconfirmed = (exchange.role == Role::Responder).then(|| core.now.time + CONFIRMATION);
-        Ok(Child { config, inbound, outbound: choice.peer_spi, selectors, fate: Fate::Standing, unconfirmed })
+        Ok(Child { config, inbound, outbound: choice.peer_spi, selectors, fate: Fate::Standing })
     }
 
     /// Gives the SPI back when nothing comes of it.
@@ -383,16 +375,6 @@ impl Refusal {
 }
 
 impl Child {
-    /// The peer has shown that it knows of the child: by a packet on it, or by its next request.
-    pub(crate) fn confirm(&mut self) {
-        self.unconfirmed = None;
-    }
-
-    /// Whether the peer may not know of the child yet.
-    pub(crate) fn is_unconfirmed(&self, now: Time) -> bool {
-        self.unconfirmed.is_some_and(|until| now < until)
-    }
-
     /// Takes the child out of use: outbound at once, inbound after the last straggler.
     pub(crate) fn retire(&self, frame: &mut Frame, core: &mut Core) {
         frame.timers.clear_child(self.inbound);

@@ -258,6 +258,7 @@ impl Established {
         let now = core.now.time;
         self.heard = now;
         frame.opened = now;
+        frame.turn = core.turn();
         frame.timers.clear(Timer::GiveUp);
         let lifetimes = self.connection.lifetimes;
         if let Some(rekey) = lifetimes.rekey {
@@ -469,8 +470,6 @@ impl Established {
     ) -> State {
         self.heard = core.now.time;
         self.follow_peer(frame, core, message);
-        // The peer would not ask again before it had our last answer.
-        self.children.iter_mut().for_each(Child::confirm);
         let exchange = message.header.exchange;
         match exchange {
             ExchangeType::CreateChildSa => {

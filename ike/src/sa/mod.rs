@@ -73,6 +73,8 @@ pub(crate) struct Frame {
     pub(crate) window: Window,
     pub(crate) timers: Timers,
     pub(crate) opened: Time,
+    /// When it began or was established, in the order of such things.
+    pub(crate) turn: u64,
     job_serial: u32,
 }
 
@@ -138,7 +140,7 @@ impl SpiPair {
 }
 
 impl Frame {
-    pub(crate) fn new(id: SaId, role: Role, spis: SpiPair, path: Path, opened: Time) -> Self {
+    pub(crate) fn new(core: &mut Core, id: SaId, role: Role, spis: SpiPair, path: Path) -> Self {
         Self {
             id,
             role,
@@ -147,7 +149,8 @@ impl Frame {
             answer_path: path,
             window: Window::default(),
             timers: Timers::default(),
-            opened,
+            opened: core.now.time,
+            turn: core.turn(),
             job_serial: 0,
         }
     }

@@ -350,7 +350,7 @@ fn establish(
     core.effects.push_back(Effect::Authenticated {
         sa: frame.id,
         peer: peer.identity().clone(),
-        alone_since: request.initial_contact.then_some(frame.opened),
+        alone_since: request.initial_contact.then_some(frame.turn),
     });
     core.counters.established = core.counters.established.saturating_add(1);
     core.event(Event::IkeEstablished {
