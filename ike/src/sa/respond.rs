@@ -347,11 +347,7 @@ fn establish(
         mobike::remember(&mut sa, addresses);
     }
     core.effects.push_back(Effect::HalfOpenOver(frame.id));
-    core.effects.push_back(Effect::Authenticated {
-        sa: frame.id,
-        peer: peer.identity().clone(),
-        initial_contact: request.initial_contact,
-    });
+    core.effects.push_back(Effect::Authenticated { sa: frame.id, initial_contact: request.initial_contact });
     core.counters.established = core.counters.established.saturating_add(1);
     core.event(Event::IkeEstablished {
         sa: frame.id,
