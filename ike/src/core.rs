@@ -15,7 +15,7 @@ use crate::sa::IkeSa;
 use crate::sa::established::Luggage;
 use crate::wire::IkeSpi;
 use crate::{Config, Now, SaId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,8 +70,6 @@ pub(crate) enum Effect {
     Authenticated {
         /// In which IKE SA.
         sa: SaId,
-        /// Who it is.
-        peer: Identity,
         /// It held no other SA with us when it began this one, which was not before then.
         alone_since: Option<u64>,
     },
@@ -81,8 +79,9 @@ pub(crate) enum Effect {
     Reauthenticate(SaId, Arc<Connection>, Path),
 }
 
-/// The IKE SAs of each peer that has proved who it is.
-pub(crate) type Peers = BTreeMap<Identity, Vec<SaId>>;
+/// The IKE SAs of each peer that has proved who it is. One peer may have very many.
+#[derive(Default)]
+pub(crate) struct Peers(BTreeSet<(Arc<Identity>, SaId)>);
 
 /// Hands out names for SAs; a name is never given twice.
 #[derive(Debug, Default)]
@@ -105,6 +104,26 @@ impl Ids {
         if let Some(generation) = id.generation.checked_add(1) {
             self.free.push(SaId { slot: id.slot, generation });
         }
+    }
+}
+
+impl Peers {
+    pub(crate) fn add(&mut self, peer: Arc<Identity>, sa: SaId) {
+        self.0.insert((peer, sa));
+    }
+
+    pub(crate) fn remove(&mut self, peer: Arc<Identity>, sa: SaId) {
+        self.0.remove(&(peer, sa));
+    }
+
+    /// The IKE SAs of one peer.
+    pub(crate) fn of(&self, peer: &Arc<Identity>) -> impl Iterator<Item = SaId> {
+        let from_here = self.0.range((Arc::clone(peer), SaId::FIRST)..);
+        from_here.take_while(move |(other, _)| other == peer).map(|(_, sa)| *sa)
+    }
+
+    fn know(&self, peer: &Identity) -> bool {
+        self.of(&Arc::new(peer.clone())).next().is_some()
     }
 }
 
@@ -183,7 +202,7 @@ impl Core {
 
     /// Whether we hold no IKE SA with the one peer that this can be (RFC 7296 §2.4).
     pub(crate) fn is_first_contact(&self, peer: &IdentityPattern) -> bool {
-        matches!(peer, IdentityPattern::Exact(identity) if !self.peers.contains_key(identity))
+        matches!(peer, IdentityPattern::Exact(identity) if !self.peers.know(identity))
     }
 
     pub(crate) fn event(&mut self, event: Event) {

@@ -5,7 +5,6 @@ use crate::connection::Connection;
 use crate::core::Effect;
 use crate::event::Event;
 use crate::exchange::rekey_ike;
-use crate::identity::Identity;
 use crate::output::Path;
 use crate::sa::child::Fate;
 use crate::sa::established::Luggage;
@@ -29,14 +28,16 @@ impl Endpoint {
                 Effect::Spawn(sa) => {
                     let id = sa.frame.id;
                     let name = match &sa.state {
-                        State::Established(sa) => Some((Arc::clone(&sa.connection.name), (*sa.peer).clone())),
+                        State::Established(sa) => {
+                            Some((Arc::clone(&sa.connection.name), Arc::clone(&sa.peer)))
+                        }
                         _ => None,
                     };
                     self.table.insert(*sa);
                     if let Some((name, peer)) = name {
                         self.table.name_connection(id, name);
-                        self.table.set_peer(id, peer.clone());
-                        self.core.peers.entry(peer).or_default().push(id);
+                        self.table.set_peer(id, Arc::clone(&peer));
+                        self.core.peers.add(peer, id);
                     }
                     self.table.reindex(id);
                 }
@@ -45,9 +46,7 @@ impl Endpoint {
                 Effect::Close(id, verdict) => self.close(id, verdict),
                 Effect::ChildAdded(child, id) => self.table.add_child(child, id),
                 Effect::ChildRemoved(child) => self.table.remove_child(child),
-                Effect::Authenticated { sa, peer, alone_since } => {
-                    self.authenticated(sa, peer, alone_since);
-                }
+                Effect::Authenticated { sa, alone_since } => self.authenticated(sa, alone_since),
                 Effect::HalfOpenOver(id) => self.half_open_over(id),
                 Effect::Reauthenticate(old, connection, path) => self.begin_again(old, &connection, path),
             }
@@ -73,12 +72,8 @@ impl Endpoint {
 
     /// The peer of an SA that ends is no longer known by it.
     fn leave_peers(&mut self, id: SaId) {
-        let Some(peer) = self.table.take_peer(id) else { return };
-        if let Some(ids) = self.core.peers.get_mut(&peer) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.core.peers.remove(&peer);
-            }
+        if let Some(peer) = self.table.take_peer(id) {
+            self.core.peers.remove(peer, id);
         }
     }
 
@@ -138,21 +133,19 @@ impl Endpoint {
         });
     }
 
-    fn authenticated(&mut self, sa: SaId, peer: Identity, alone_since: Option<u64>) {
+    fn authenticated(&mut self, sa: SaId, alone_since: Option<u64>) {
         let Some(established) = self.table.established(sa) else { return };
+        let peer = Arc::clone(&established.peer);
         let ours = established.connection.local.identity.clone();
         let name = Arc::clone(&established.connection.name);
         self.table.name_connection(sa, name);
-        self.table.set_peer(sa, peer.clone());
-        let others = self.core.peers.entry(peer).or_default();
-        let known = others.clone();
-        if !others.contains(&sa) {
-            others.push(sa);
-        }
+        self.table.set_peer(sa, Arc::clone(&peer));
+        self.core.peers.add(Arc::clone(&peer), sa);
         let Some(since) = alone_since else { return };
         // RFC 7296 §2.4: the peer says that it has no other IKE SA between these two identities. One that was
         // set up since may have crossed this one on the way: of that it speaks no word.
-        for old in known.into_iter().filter(|old| *old != sa) {
+        let others: Vec<_> = self.core.peers.of(&peer).filter(|old| *old != sa).collect();
+        for old in others {
             let before = self.table.get(old).is_some_and(|old| old.frame.turn < since);
             let same = self.table.established(old).is_some_and(|old| old.connection.local.identity == ours);
             if same && before {

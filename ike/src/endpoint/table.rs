@@ -26,8 +26,8 @@ pub(super) struct Table {
     count: usize,
     by_spi: BTreeMap<IkeSpi, SaId>,
     by_child: BTreeMap<Spi, SaId>,
-    by_connection: BTreeMap<Arc<str>, BTreeSet<SaId>>,
-    by_host: BTreeMap<IpAddr, BTreeSet<SaId>>,
+    by_connection: BTreeSet<(Arc<str>, SaId)>,
+    by_host: BTreeSet<(IpAddr, SaId)>,
     half_open: BTreeMap<Knocked, SaId>,
     deadlines: BTreeSet<(Time, SaId)>,
 }
@@ -38,8 +38,14 @@ struct Entry {
     deadline: Option<Time>,
     host: IpAddr,
     connection: Option<Arc<str>>,
-    peer: Option<Identity>,
-    knocked: Option<Knocked>,
+    peer: Option<Arc<Identity>>,
+    /// Apart, because it is wanted for a moment of a long life.
+    knocked: Option<Box<Knocked>>,
+}
+
+impl SaId {
+    /// None comes before it.
+    pub(crate) const FIRST: Self = Self { slot: 0, generation: 0 };
 }
 
 impl Table {
@@ -52,7 +58,7 @@ impl Table {
             self.slots.resize_with(slot + 1, || None);
         }
         self.by_spi.insert(spi, id);
-        self.by_host.entry(host).or_default().insert(id);
+        self.by_host.insert((host, id));
         self.slots[slot] = Some(Box::new(Entry {
             sa,
             spi,
@@ -70,9 +76,9 @@ impl Table {
         let entry = self.slots.get_mut(id.slot as usize)?.take()?;
         self.count -= 1;
         self.by_spi.remove(&entry.spi);
-        take_from(&mut self.by_host, &entry.host, id);
-        if let Some(name) = &entry.connection {
-            take_from(&mut self.by_connection, name, id);
+        self.by_host.remove(&(entry.host, id));
+        if let Some(name) = entry.connection {
+            self.by_connection.remove(&(name, id));
         }
         if let Some(knocked) = &entry.knocked {
             self.half_open.remove(knocked);
@@ -139,24 +145,25 @@ impl Table {
     }
 
     /// The SAs of a connection, the oldest slot first.
-    pub(super) fn of_connection(&self, name: &str) -> Vec<SaId> {
-        self.by_connection.get(name).into_iter().flatten().copied().collect()
+    pub(super) fn of_connection(&self, name: &Arc<str>) -> Vec<SaId> {
+        let from_here = self.by_connection.range((Arc::clone(name), SaId::FIRST)..);
+        from_here.take_while(|(other, _)| other == name).map(|(_, id)| *id).collect()
     }
 
     pub(super) fn name_connection(&mut self, id: SaId, name: Arc<str>) {
         if let Some(entry) = self.entry_mut(id) {
             entry.connection = Some(Arc::clone(&name));
-            self.by_connection.entry(name).or_default().insert(id);
+            self.by_connection.insert((name, id));
         }
     }
 
     /// Who the peer of an SA is; said once.
-    pub(super) fn take_peer(&mut self, id: SaId) -> Option<Identity> {
+    pub(super) fn take_peer(&mut self, id: SaId) -> Option<Arc<Identity>> {
         self.entry_mut(id)?.peer.take()
     }
 
     /// Remembers who the peer of an SA is.
-    pub(super) fn set_peer(&mut self, id: SaId, peer: Identity) {
+    pub(super) fn set_peer(&mut self, id: SaId, peer: Arc<Identity>) {
         if let Some(entry) = self.entry_mut(id) {
             entry.peer = Some(peer);
         }
@@ -164,8 +171,9 @@ impl Table {
 
     /// The SAs with a peer at this address and port.
     pub(super) fn at(&self, remote: SocketAddr) -> Vec<SaId> {
-        let here = self.by_host.get(&remote.ip()).into_iter().flatten();
-        here.copied().filter(|id| self.get(*id).is_some_and(|sa| sa.frame.path.remote == remote)).collect()
+        let from_here = self.by_host.range((remote.ip(), SaId::FIRST)..);
+        let here = from_here.take_while(|(host, _)| *host == remote.ip()).map(|(_, id)| *id);
+        here.filter(|id| self.get(*id).is_some_and(|sa| sa.frame.path.remote == remote)).collect()
     }
 
     pub(super) fn half_open(&self, knocked: &Knocked) -> Option<SaId> {
@@ -174,7 +182,7 @@ impl Table {
 
     pub(super) fn begin_half_open(&mut self, id: SaId, knocked: Knocked) {
         if let Some(entry) = self.entry_mut(id) {
-            entry.knocked = Some(knocked);
+            entry.knocked = Some(Box::new(knocked));
             self.half_open.insert(knocked, id);
         }
     }
@@ -203,8 +211,8 @@ impl Table {
             }
         }
         if old_host != host {
-            take_from(&mut self.by_host, &old_host, id);
-            self.by_host.entry(host).or_default().insert(id);
+            self.by_host.remove(&(old_host, id));
+            self.by_host.insert((host, id));
         }
     }
 
@@ -220,14 +228,5 @@ impl Table {
             entry.deadline = None;
         }
         Some(id)
-    }
-}
-
-fn take_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<SaId>>, key: &K, id: SaId) {
-    if let Some(ids) = index.get_mut(key) {
-        ids.remove(&id);
-        if ids.is_empty() {
-            index.remove(key);
-        }
     }
 }

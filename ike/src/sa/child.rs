@@ -296,7 +296,7 @@ impl Terms {
         exchange: &Exchanged<'_>,
         duty: Duty,
     ) -> Result<Child, Verdict> {
-        let Self { config, inbound, choice, selectors, no_tfc_padding } = self;
+        let Self { config, inbound, choice, mut selectors, no_tfc_padding } = self;
         let Ok((to_responder, to_initiator)) = child_keys(
             ground.crypt.prf(core.provider)?,
             ground.crypt.sk_d(),
@@ -311,6 +311,8 @@ impl Terms {
             Role::Initiator => (to_responder, to_initiator),
             Role::Responder => (to_initiator, to_responder),
         };
+        selectors.local.shrink_to_fit();
+        selectors.remote.shrink_to_fit();
         let selectors = Arc::new(selectors);
         let path = frame.path.esp(ground.encapsulation);
         let install = |direction, spi, keys, duty| {

@@ -195,7 +195,8 @@ impl Established {
             choice: newborn.choice,
             nat: newborn.nat,
             peer_fragments: newborn.peer_fragments,
-            children: Vec::new(),
+            // Most have one for life.
+            children: Vec::with_capacity(1),
             orphans: Vec::new(),
             exchange: None,
             answering: None,
@@ -380,6 +381,10 @@ impl Established {
                 return self.close(frame, core, verdict);
             }
             exchange::begin(&mut self, frame, core, task);
+        }
+        if self.tasks.is_empty() {
+            // An idle SA is small.
+            self.tasks = VecDeque::new();
         }
         self.finish_replacement(core);
         State::Established(self)

@@ -613,11 +613,7 @@ fn establish(
     }
     sa.begin(frame, core);
     sa.begin_authentication(frame, core, answer.lifetime);
-    core.effects.push_back(Effect::Authenticated {
-        sa: frame.id,
-        peer: peer.identity().clone(),
-        alone_since: None,
-    });
+    core.effects.push_back(Effect::Authenticated { sa: frame.id, alone_since: None });
     core.counters.established = core.counters.established.saturating_add(1);
     core.event(Event::IkeEstablished {
         sa: frame.id,

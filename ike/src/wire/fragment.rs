@@ -152,8 +152,8 @@ impl Reassembly {
 
     fn finish(&mut self) -> PayloadChain {
         let done = std::mem::take(self);
-        let bytes = done.chunks.into_iter().flatten().flatten().collect();
-        PayloadChain { first: done.first, bytes }
+        let chunks: Vec<Vec<u8>> = done.chunks.into_iter().flatten().collect();
+        PayloadChain { first: done.first, bytes: chunks.concat() }
     }
 
     fn chunk(&self, number: u16) -> Option<&Option<Vec<u8>>> {
