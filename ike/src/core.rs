@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) ids: Ids,
     pub(crate) spis: crate::spis::Spis,
     pub(crate) now: Now,
+    /// What incomplete messages take, of all SAs together.
+    pub(crate) fragments_held: usize,
 }
 
 /// What a step of one SA asks of the endpoint.

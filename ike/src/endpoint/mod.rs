@@ -128,6 +128,7 @@ impl Endpoint {
                 ids: Ids::default(),
                 spis: crate::spis::Spis::default(),
                 now: Now { time: Time::ZERO, wall: WallTime(0) },
+                fragments_held: 0,
             },
             table: Table::default(),
             gate: Gate::default(),
@@ -330,6 +331,11 @@ impl Endpoint {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many bytes of incomplete messages are held.
+    pub fn fragments_held(&self) -> usize {
+        self.core.fragments_held
     }
 
     /// How many inbound SPIs are given away, addresses leased and SAs half-open: all zero once every SA is
