@@ -153,8 +153,13 @@ pub(crate) struct Agreement {
 }
 
 impl Path {
-    /// The same path seen as outer addresses of ESP.
-    pub fn esp(&self, encapsulation: tidegate_esp::Encapsulation) -> tidegate_esp::Path {
+    /// The same path seen as outer addresses of ESP, which is never inside UDP on port 500: nothing there
+    /// would tell it from IKE (RFC 7296 §2.23).
+    pub fn esp(&self, wanted: tidegate_esp::Encapsulation) -> tidegate_esp::Path {
+        let encapsulation = match self.framing {
+            Framing::Bare => tidegate_esp::Encapsulation::None,
+            Framing::Marked => wanted,
+        };
         tidegate_esp::Path { local: self.local, remote: self.remote, encapsulation }
     }
 }
