@@ -225,26 +225,36 @@ pub(crate) fn on_exchange_job(
     sa.advance(frame, core)
 }
 
-/// The shared secret for a request of the peer's is there, or is not.
-pub(crate) fn on_answer_job(sa: &mut Established, frame: &mut Frame, core: &mut Core, done: JobDone) {
-    let Some(answering) = sa.answering.take() else { return };
-    let agreement: Option<Agreement> = match done.result {
-        TaskResult::Agreed(result) => result.ok(),
-        TaskResult::Signed(_) | TaskResult::Verified(_) => None,
+/// The shared secret for a request of the peer's is there, or is not: a value that makes none is answered
+/// with INVALID_SYNTAX, which ends the IKE SA at both ends (RFC 7296 §2.21.3). The verdict says so.
+pub(crate) fn on_answer_job(
+    sa: &mut Established,
+    frame: &mut Frame,
+    core: &mut Core,
+    done: JobDone,
+) -> Result<(), Verdict> {
+    let Some(answering) = sa.answering.take() else { return Ok(()) };
+    let agreement: Result<Agreement, Verdict> = match done.result {
+        TaskResult::Agreed(result) => result.map_err(Verdict::from),
+        TaskResult::Signed(_) | TaskResult::Verified(_) => {
+            Err(Verdict::new(Culprit::Us, Cause::Unexpected("result of another task")))
+        }
     };
     match (answering, agreement) {
-        (Answering::Child(answering), Some(agreement)) => {
+        (Answering::Child(answering), Ok(agreement)) => {
             create_child::answer_agreed(sa, frame, core, *answering, &agreement);
         }
-        (Answering::RekeyIke(answering), Some(agreement)) => {
+        (Answering::RekeyIke(answering), Ok(agreement)) => {
             rekey_ike::answer_agreed(sa, frame, core, *answering, &agreement);
         }
-        (answering, None) => {
+        (answering, Err(verdict)) => {
             answering.abandon(core);
             let kind = crate::wire::NotifyType::INVALID_SYNTAX;
             sa.refuse(frame, core, ExchangeType::CreateChildSa, kind, Vec::new());
+            return Err(verdict);
         }
     }
+    Ok(())
 }
 
 /// An INFORMATIONAL request with these payloads.

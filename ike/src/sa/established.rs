@@ -570,7 +570,9 @@ impl Established {
     /// Arithmetic of an exchange is done.
     pub(crate) fn on_job(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, done: JobDone) -> State {
         if self.answering.as_ref().is_some_and(|answering| answering.job() == done.id) {
-            exchange::on_answer_job(&mut self, frame, core, done);
+            if let Err(verdict) = exchange::on_answer_job(&mut self, frame, core, done) {
+                return self.fail(frame, core, verdict);
+            }
         } else if self.exchange.as_ref().is_some_and(|exchange| exchange.job() == Some(done.id)) {
             return exchange::on_exchange_job(self, frame, core, done);
         }

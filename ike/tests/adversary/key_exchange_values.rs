@@ -80,7 +80,6 @@ fn a_bad_value_in_a_rekey_reserves_nothing() {
     use tidegate_ike::wire::{ChildRequest, CreateChildRequest, ExchangeType};
     for public in small_order().into_iter().chain([Vec::new(), vec![9; 31]]) {
         let mut scene = Scene::established();
-        let before = scene.victim.endpoint.resources();
         let number = tidegate_esp::Spi::new(0x6666_0002).unwrap();
         let mut offer = crate::evil::offer(number);
         offer.proposals.truncate(1);
@@ -95,7 +94,9 @@ fn a_bad_value_in_a_rekey_reserves_nothing() {
         };
         let said = scene.ask(ExchangeType::CreateChildSa, &CreateChildRequest::Child(request).emit());
         assert!(said.is_some());
-        assert_eq!(scene.victim.endpoint.resources(), before);
-        assert_eq!(scene.victim.children().len(), 1);
+        // RFC 7296 §2.21.3: INVALID_SYNTAX ends the IKE SA, and with it the child that there was.
+        assert_eq!(scene.victim.endpoint.resources(), [0; 3]);
+        assert!(scene.victim.children().is_empty());
+        assert!(scene.victim.installed.is_empty());
     }
 }
