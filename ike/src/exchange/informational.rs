@@ -68,6 +68,13 @@ pub(crate) fn on_response(
 fn child_deleted(sa: &mut Established, frame: &mut Frame, core: &mut Core, spi: Spi) {
     match sa.remove_child(spi) {
         Some(child) => {
+            // The peer has left the deletion to us, and may not have sent on the successor either.
+            if let Fate::Superseded(successor) = child.fate
+                && sa.child(successor).is_some()
+            {
+                core.outputs.push_back(Output::MoveOutbound { from: spi, to: successor });
+                pass_on(sa, core, spi, successor);
+            }
             child.retire(frame, core);
             if child.fate == Fate::Standing {
                 child.closed(frame, core, Verdict::new(Culprit::Us, Cause::ClosedByUs));
