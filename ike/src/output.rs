@@ -30,7 +30,8 @@ pub enum Output {
         /// Its new outer addresses.
         path: tidegate_esp::Path,
     },
-    /// One direction of a child is gone.
+    /// One direction of a child is gone. A child that has expired loses both at once, and is removed again
+    /// when the peer has agreed to its end.
     Remove {
         /// Inbound SPI of the child.
         child: Spi,

@@ -384,6 +384,13 @@ impl Child {
         frame.timers.set(Timer::Linger(self.inbound), core.now.time + LINGER);
     }
 
+    /// Lets nothing in or out any more. The SPI stays taken until the peer has agreed to its end.
+    pub(crate) fn halt(&self, core: &mut Core) {
+        for direction in [Direction::Outbound, Direction::Inbound] {
+            core.outputs.push_back(Output::Remove { child: self.inbound, direction });
+        }
+    }
+
     /// Takes both halves out of use at once, when its whole IKE SA goes.
     pub(crate) fn discard(&self, frame: &mut Frame, core: &mut Core) {
         frame.timers.clear_child(self.inbound);

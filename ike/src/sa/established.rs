@@ -627,6 +627,10 @@ impl Established {
             Timer::Retry => self.tasks.extend(self.deferred.drain(..)),
             Timer::RekeyChild(spi) => self.rekey_child(spi),
             Timer::ExpireChild(spi) => {
+                // RFC 7296 §2.8: it carries nothing from now on, whatever the peer says to its end.
+                if let Some(child) = self.child(spi).filter(|child| child.fate == Fate::Standing) {
+                    child.halt(core);
+                }
                 let verdict = Verdict::new(Culprit::Network, Cause::Expired);
                 close_child(&mut self, core, frame, spi, verdict);
             }
