@@ -229,3 +229,18 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 7296 §2.2
+    #[test]
+    fn the_last_message_id_is_never_used() {
+        let mut window = Window { next_request: u32::MAX - 1, ..Window::default() };
+        assert_eq!(window.next_id(), Ok(MessageId(u32::MAX - 1)));
+        window.sent(Time::ZERO, Vec::new(), &Retransmission::default());
+        window.answered();
+        assert_eq!(window.next_id(), Err(IdsExhausted));
+    }
+}
