@@ -38,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) turn: u64,
     pub(crate) spis: SpiAllocator,
     pub(crate) now: Now,
+    /// What incomplete messages take, of all SAs together.
+    pub(crate) fragments_held: usize,
 }
 
 /// What a step of one SA asks of the endpoint.

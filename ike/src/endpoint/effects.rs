@@ -18,6 +18,7 @@ impl Endpoint {
     pub(super) fn after_step(&mut self, id: SaId) {
         self.table.reindex(id);
         self.bury_if_closed(id);
+        self.core.fragments_held = self.table.fragments_held();
         self.settle_effects();
     }
 
@@ -78,8 +79,8 @@ impl Endpoint {
     }
 
     pub(super) fn half_open_over(&mut self, id: SaId) {
-        if let Some(source) = self.table.end_half_open(id) {
-            self.gate.left(source);
+        if let Some(knocked) = self.table.end_half_open(id) {
+            self.gate.left(knocked.by.0.ip(), knocked.proven);
         }
     }
 

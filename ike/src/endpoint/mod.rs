@@ -133,6 +133,7 @@ impl Endpoint {
                 turn: 0,
                 spis: SpiAllocator::new(MOST_SPIS),
                 now: Now { time: Time::ZERO, wall: WallTime(0) },
+                fragments_held: 0,
             },
             table: Table::default(),
             gate: Gate::default(),
@@ -335,6 +336,11 @@ impl Endpoint {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many bytes of incomplete messages are held.
+    pub fn fragments_held(&self) -> usize {
+        self.core.fragments_held
     }
 
     /// How many inbound SPIs are given away, addresses leased and SAs half-open: all zero once every SA is

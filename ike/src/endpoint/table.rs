@@ -17,8 +17,16 @@ pub struct SaId {
     pub(crate) generation: u32,
 }
 
-/// A request that began a half-open SA: where it came from, and a digest of all of it.
-pub(super) type Knocked = (SocketAddr, [u8; 16]);
+/// What a request to set up an IKE SA is known by: where it came from, and a digest of all of it.
+pub(super) type Knocker = (SocketAddr, [u8; 16]);
+
+/// A request that began a half-open SA.
+#[derive(Clone, Copy)]
+pub(super) struct Knocked {
+    pub(super) by: Knocker,
+    /// It brought a cookie of ours, so it does come from there.
+    pub(super) proven: bool,
+}
 
 #[derive(Default)]
 pub(super) struct Table {
@@ -28,14 +36,16 @@ pub(super) struct Table {
     by_child: BTreeMap<Spi, SaId>,
     by_connection: BTreeSet<(Arc<str>, SaId)>,
     by_host: BTreeSet<(IpAddr, SaId)>,
-    half_open: BTreeMap<Knocked, SaId>,
+    half_open: BTreeMap<Knocker, SaId>,
     deadlines: BTreeSet<(Time, SaId)>,
+    fragments_held: usize,
 }
 
 struct Entry {
     sa: IkeSa,
     spi: IkeSpi,
     deadline: Option<Time>,
+    fragments_held: usize,
     host: IpAddr,
     connection: Option<Arc<str>>,
     peer: Option<Arc<Identity>>,
@@ -63,6 +73,7 @@ impl Table {
             sa,
             spi,
             deadline: None,
+            fragments_held: 0,
             host,
             connection: None,
             peer: None,
@@ -75,13 +86,14 @@ impl Table {
         self.entry(id)?;
         let entry = self.slots.get_mut(id.slot as usize)?.take()?;
         self.count -= 1;
+        self.fragments_held = self.fragments_held.saturating_sub(entry.fragments_held);
         self.by_spi.remove(&entry.spi);
         self.by_host.remove(&(entry.host, id));
         if let Some(name) = entry.connection {
             self.by_connection.remove(&(name, id));
         }
         if let Some(knocked) = &entry.knocked {
-            self.half_open.remove(knocked);
+            self.half_open.remove(&knocked.by);
         }
         if let Some(at) = entry.deadline {
             self.deadlines.remove(&(at, id));
@@ -176,22 +188,22 @@ impl Table {
         here.filter(|id| self.get(*id).is_some_and(|sa| sa.frame.path.remote == remote)).collect()
     }
 
-    pub(super) fn half_open(&self, knocked: &Knocked) -> Option<SaId> {
-        self.half_open.get(knocked).copied()
+    pub(super) fn half_open(&self, knocker: &Knocker) -> Option<SaId> {
+        self.half_open.get(knocker).copied()
     }
 
     pub(super) fn begin_half_open(&mut self, id: SaId, knocked: Knocked) {
         if let Some(entry) = self.entry_mut(id) {
             entry.knocked = Some(Box::new(knocked));
-            self.half_open.insert(knocked, id);
+            self.half_open.insert(knocked.by, id);
         }
     }
 
-    /// Where a half-open SA came from, if it still was one.
-    pub(super) fn end_half_open(&mut self, id: SaId) -> Option<IpAddr> {
+    /// What began a half-open SA, if it still was one.
+    pub(super) fn end_half_open(&mut self, id: SaId) -> Option<Knocked> {
         let knocked = self.entry_mut(id)?.knocked.take()?;
-        self.half_open.remove(&knocked);
-        Some(knocked.0.ip())
+        self.half_open.remove(&knocked.by);
+        Some(*knocked)
     }
 
     /// Brings what an SA is found by up to date after a step.
@@ -202,6 +214,16 @@ impl Table {
         let (old_deadline, old_host) = (entry.deadline, entry.host);
         entry.deadline = deadline;
         entry.host = host;
+        let held = entry.sa.frame.window.held();
+        let old_held = std::mem::replace(&mut entry.fragments_held, held);
+        // An attempt that begins all over does so under another SPI.
+        let spi = entry.sa.frame.spis.ours(entry.sa.frame.role);
+        let old_spi = std::mem::replace(&mut entry.spi, spi);
+        self.fragments_held = self.fragments_held.saturating_sub(old_held).saturating_add(held);
+        if old_spi != spi {
+            self.by_spi.remove(&old_spi);
+            self.by_spi.insert(spi, id);
+        }
         if old_deadline != deadline {
             if let Some(at) = old_deadline {
                 self.deadlines.remove(&(at, id));
@@ -214,6 +236,11 @@ impl Table {
             self.by_host.remove(&(old_host, id));
             self.by_host.insert((host, id));
         }
+    }
+
+    /// What incomplete messages take, of all SAs together.
+    pub(super) fn fragments_held(&self) -> usize {
+        self.fragments_held
     }
 
     pub(super) fn next_deadline(&self) -> Option<(Time, SaId)> {

@@ -286,6 +286,10 @@ impl IkeSa {
             Opened::Whole { first, payloads, unsupported_critical } => {
                 Some(Verified { header, path, first, payloads, unsupported_critical })
             }
+            Opened::Fragment { payloads, .. } if !self.has_room(core, payloads.len()) => {
+                core.counters.drop(Drop::Flood);
+                None
+            }
             Opened::Fragment { number, total, first, payloads } => {
                 let now = core.now.time;
                 let progress =
@@ -307,6 +311,16 @@ impl IkeSa {
                 }
             }
         }
+    }
+
+    /// Whether another fragment may be kept. All SAs share what memory there is for them; peers that have not
+    /// said who they are may take half of it.
+    fn has_room(&self, core: &Core, bytes: usize) -> bool {
+        let most = match self.state {
+            State::Responding(_) => core.config.fragment_memory / 2,
+            _ => core.config.fragment_memory,
+        };
+        core.fragments_held.saturating_add(bytes) <= most
     }
 
     fn take(&mut self, core: &mut Core, place: Place, message: &Verified) {
@@ -351,6 +365,9 @@ impl IkeSa {
     ) {
         if self.frame.window.place(&header) != Place::Response || header.exchange != ExchangeType::IkeSaInit {
             core.counters.drop(Drop::OutOfWindow);
+            if let State::Initiating(attempt) = &mut self.state {
+                attempt.on_second_init_response(&header, body, whole);
+            }
             return;
         }
         let state = std::mem::replace(&mut self.state, State::Closed);
@@ -444,6 +461,9 @@ impl IkeSa {
 
     /// Something in clear suggests that the peer has lost this SA.
     pub(crate) fn hint(&mut self, core: &mut Core) {
+        if let State::Initiating(attempt) = &mut self.state {
+            attempt.hint();
+        }
         self.with_established(core, Established::hint);
     }
 }

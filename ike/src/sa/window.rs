@@ -205,6 +205,12 @@ impl Window {
             .parts
     }
 
+    /// How much memory incomplete messages take.
+    pub(crate) fn held(&self) -> usize {
+        let slots = [&self.collecting_request, &self.collecting_response];
+        slots.into_iter().flatten().map(|collecting| collecting.parts.held()).sum()
+    }
+
     /// When the oldest incomplete message is thrown away.
     pub(crate) fn reassembly_deadline(&self) -> Option<Time> {
         [&self.collecting_request, &self.collecting_response]

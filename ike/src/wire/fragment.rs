@@ -87,6 +87,11 @@ impl Reassembly {
         self.chunks.is_empty()
     }
 
+    /// How much memory it takes.
+    pub fn held(&self) -> usize {
+        self.bytes.saturating_add(self.chunks.len().saturating_mul(size_of::<Option<Vec<u8>>>()))
+    }
+
     /// What can be known of a fragment before it is opened (RFC 7383 §2.6). Nothing changes: an unopened
     /// fragment may be anyone's.
     pub fn check(&self, number: u16, total: u16) -> Result<Novelty, FragmentError> {
