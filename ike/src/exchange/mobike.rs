@@ -382,7 +382,9 @@ impl Established {
             frame.path.local.set_ip(local);
             frame.path.remote.set_ip(remote);
         }
-        if frame.path != agreed {
+        // The answer to an update is judged on its own.
+        let updating = matches!(self.exchange, Some(Exchange::Mobike(MobikeRequest::Update(_))));
+        if frame.path != agreed && !updating {
             self.want(Task::UpdateAddresses);
         }
     }

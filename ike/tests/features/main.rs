@@ -5,12 +5,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth;
 mod bench;
 mod children;
+mod choice;
 mod configuration;
+mod fragments;
 mod init;
 mod lifetimes;
 mod liveness;
+mod mobike;
 mod nat;
+mod pki;
 mod proposals;
 mod version;
