@@ -46,9 +46,9 @@ fn no_payload_that_we_write_is_critical() {
     }
 }
 
-// RFC 7296 §3.13, §3.15, §3.15.1
+// RFC 7296 §3.5, §3.8, §3.13, §3.15, §3.15.1
 #[test]
-fn reserved_bytes_of_selectors_and_configuration_are_ignored() {
+fn reserved_bytes_of_payloads_are_sent_as_zero_and_ignored() {
     let (auth, _) = everything();
     let mut chain = auth.emit();
     let mut at = 0;
@@ -57,8 +57,13 @@ fn reserved_bytes_of_selectors_and_configuration_are_ignored() {
     for payload in Payloads::new(clean.first, &clean.bytes) {
         let payload = payload.unwrap();
         let body = at + Payloads::HEADER;
-        let reserved =
-            [PayloadType::INITIATOR_SELECTORS, PayloadType::RESPONDER_SELECTORS, PayloadType::CONFIGURATION];
+        let reserved = [
+            PayloadType::INITIATOR_ID,
+            PayloadType::AUTHENTICATION,
+            PayloadType::INITIATOR_SELECTORS,
+            PayloadType::RESPONDER_SELECTORS,
+            PayloadType::CONFIGURATION,
+        ];
         if reserved.contains(&payload.kind) {
             // They are sent as zero.
             assert_eq!(chain.bytes[body + 1..body + 4], [0; 3]);
@@ -71,6 +76,6 @@ fn reserved_bytes_of_selectors_and_configuration_are_ignored() {
         }
         at = body + payload.body.len();
     }
-    assert_eq!(touched, 3);
+    assert_eq!(touched, 5);
     assert_eq!(AuthRequest::parse(chain.first, &chain.bytes).unwrap(), auth);
 }

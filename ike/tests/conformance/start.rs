@@ -4,7 +4,9 @@ use crate::evil::Knock;
 use crate::puppet::Stranger;
 use crate::support::{End, Pair, connection, forged, identity, mirrored, selector};
 use std::collections::BTreeSet;
+use tidegate_esp::AddressRange;
 use tidegate_ike::Config;
+use tidegate_ike::pool::Pool;
 use tidegate_ike::wire::{
     AuthResponse, ChildOutcome, Configuration, ConfigurationAttribute, ConfigurationKind, ExchangeType,
     Header, IkeSpi, Notify, NotifyType, PayloadChain, PayloadType, Payloads, SaInitRequest, SaInitResponse,
@@ -184,4 +186,28 @@ fn a_peer_that_wants_eap_is_refused() {
     let mut request = stranger.proof();
     request.authentication = None;
     assert_eq!(refusal(stranger.prove(&mut pair, &request)).kind, NotifyType::AUTHENTICATION_FAILED);
+}
+
+// RFC 7296 §1.7, §3.15.1: number 5 had a meaning once.
+#[test]
+fn attributes_that_nobody_knows_are_left_out_of_the_reply() {
+    let mut b = connection(End::B);
+    b.pools = vec!["pool".into()];
+    let mut pair = Pair::new(15, connection(End::A), b);
+    let addresses = AddressRange::V4 { start: [10, 9, 0, 1].into(), end: [10, 9, 0, 9].into() };
+    pair.b.endpoint.load_pool(Pool { name: "pool".into(), addresses, dns: Vec::new(), subnets: Vec::new() });
+    let mut stranger = Stranger::new(&mut pair);
+    let mut request = stranger.proof();
+    request.configuration = Some(Configuration {
+        kind: ConfigurationKind::Request,
+        attributes: vec![
+            ConfigurationAttribute::Other(5, vec![0; 4]),
+            ConfigurationAttribute::Ip4Address(None),
+            ConfigurationAttribute::Other(16_000, vec![1]),
+        ],
+    });
+    let AuthResponse::Accepted(accepted) = stranger.prove(&mut pair, &request) else { panic!("refused") };
+    let reply = accepted.configuration.expect("an address");
+    assert_eq!(reply.kind, ConfigurationKind::Reply);
+    assert_eq!(reply.attributes, [ConfigurationAttribute::Ip4Address(Some([10, 9, 0, 1].into()))]);
 }
