@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tidegate_esp::checksum::Sum;
 use tidegate_esp::policy::{Action, FlowCache, Owner, Rule};
 use tidegate_esp::segment::{Joiner, Offloads, Split};
-use tidegate_esp::snapshot::{Publisher, Reader, Standing};
+use tidegate_esp::snapshot::{NewOutbound, Publisher, Reader, Standing};
 use tidegate_esp::virtio::{SegmentKind, Segmentation, VirtioHeader};
 use tidegate_esp::{Encapsulation, Flow, Inner, Path, SelectorPair, Spi, TrafficSelector, Transport};
 
@@ -136,11 +136,20 @@ fn selectors(peer: u32) -> Arc<SelectorPair> {
     Arc::new(SelectorPair { local: vec![local], remote: vec![remote] })
 }
 
+fn outbound(peer: u32) -> NewOutbound<u32> {
+    NewOutbound {
+        owner: Owner(peer.into()),
+        selectors: selectors(peer),
+        sa: Arc::new(peer),
+        path: path(),
+        standing: Standing::Carrying,
+    }
+}
+
 fn add(tables: &mut Tables, peer: u32) {
     let owner = Owner(peer.into());
     tables.add_rule(Rule { selectors: selectors(peer), action: Action::Protect(owner) }).unwrap();
-    let sa = Arc::new(peer);
-    tables.install_outbound(owner, selectors(peer), sa, path(), Standing::Carrying).unwrap();
+    tables.install_outbound(outbound(peer)).unwrap();
     tables.install_inbound(Spi::new(0x0010_0000 | peer).unwrap(), Arc::new(peer));
 }
 
@@ -158,7 +167,7 @@ fn flows(peers: u32) -> Vec<Flow> {
         let peer = number * peers.div_ceil(FLOWS) % peers;
         Flow {
             source: Ipv4Addr::new(172, 16, 0, 1).into(),
-            destination: Ipv4Addr::from_bits(subnet(peer).to_bits() | 1 + number % 250).into(),
+            destination: Ipv4Addr::from_bits(subnet(peer).to_bits() | (1 + number % 250)).into(),
             protocol: 6,
             transport: Transport::Ports { source: u16::try_from(number).unwrap(), destination: 443 },
         }
@@ -214,9 +223,7 @@ fn publish(c: &mut Criterion) {
                 },
                 |peer| {
                     let spi = Spi::new(0x0010_0000 | peer).unwrap();
-                    let owner = Owner(peer.into());
-                    let sa = Arc::new(peer);
-                    let id = tables.install_outbound(owner, selectors(peer), sa, path(), Standing::Carrying);
+                    let id = tables.install_outbound(outbound(peer));
                     tables.install_inbound(spi, Arc::new(peer));
                     tables.publish();
                     black_box(reader.current().generation());

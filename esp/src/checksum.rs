@@ -82,8 +82,8 @@ impl Sum {
 
     fn fold(self) -> u16 {
         let mut sum = self.0;
-        while let Some(carry) = Some(sum >> 16).filter(|carry| *carry > 0) {
-            sum = (sum & 0xffff).wrapping_add(carry);
+        while sum > 0xffff {
+            sum = (sum & 0xffff).wrapping_add(sum >> 16);
         }
         // The loop has left 16 bits.
         u16::try_from(sum).unwrap_or(u16::MAX)

@@ -75,8 +75,8 @@ impl Policy {
         matches!(self.action(&flow.reversed()), Some(Action::Protect(_)))
     }
 
-    pub(crate) fn insert(&mut self, id: RuleId, rule: &Rule) -> Result<(), TooManyPieces> {
-        self.table.insert(&rule.selectors, id.0, rule.action)
+    pub(crate) fn insert(&mut self, id: RuleId, rule: &Rule) {
+        self.table.insert(&rule.selectors, id.0, rule.action);
     }
 
     pub(crate) fn remove(&mut self, id: RuleId, rule: &Rule) {

@@ -14,7 +14,7 @@ mod publisher;
 mod reader;
 mod slots;
 
-pub use publisher::{InstallError, Publisher, Standing};
+pub use publisher::{InstallError, NewOutbound, Publisher, Standing};
 pub use reader::Reader;
 pub(crate) use slots::CAPACITY;
 

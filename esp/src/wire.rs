@@ -14,6 +14,19 @@ pub const MAX_PADDING: usize = 255;
 const IPV4_HEADER_LEN: usize = 20;
 const IPV6_HEADER_LEN: usize = 40;
 
+/// Every padding there is, each from the start (RFC 4303 §2.4).
+const COUNTING: [u8; MAX_PADDING] = {
+    let mut bytes = [0; MAX_PADDING];
+    let mut rest: &mut [u8] = &mut bytes;
+    let mut value = 0;
+    while let Some((first, behind)) = rest.split_first_mut() {
+        value += 1;
+        *first = value;
+        rest = behind;
+    }
+    bytes
+};
+
 /// What is readable of an ESP packet before it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -94,9 +107,7 @@ pub(crate) fn write_trailer(room: &mut [u8], padding: u8, next_header: NextHeade
     let (tfc, padding) = front.split_at_mut_checked(tfc)?;
     tfc.fill(0);
     // RFC 4303 §2.4: padding bytes MUST count up from 1 where the cipher does not say otherwise.
-    for (byte, value) in padding.iter_mut().zip(1..) {
-        *byte = value;
-    }
+    padding.copy_from_slice(COUNTING.get(..padding.len())?);
     Some(())
 }
 
@@ -112,7 +123,7 @@ pub(crate) fn strip_trailer(plaintext: &mut [u8]) -> Result<Option<&mut [u8]>, M
         return Ok(None);
     }
     // RFC 4303 §2.4: the receiver SHOULD look at the padding.
-    if !padding.iter().zip(1..=u8::MAX).all(|(&byte, value)| byte == value) {
+    if COUNTING.get(..padding.len()) != Some(&*padding) {
         return Err(Malformed::Padding);
     }
     let version = NextHeader::of(payload).ok_or(Malformed::InnerLength)?;

@@ -12,7 +12,7 @@ use tidegate_esp::icmp::{ANSWER_MAX, Answer, answer};
 use tidegate_esp::mss::{TransportChecksum, clamp};
 use tidegate_esp::policy::{Action, FlowCache, Owner, Rule, admit};
 use tidegate_esp::segment::{Joiner, Offloads, Split};
-use tidegate_esp::snapshot::{Decision, Publisher, Standing};
+use tidegate_esp::snapshot::{Decision, NewOutbound, Publisher, Standing};
 use tidegate_esp::virtio::{SegmentKind, Segmentation, VirtioHeader};
 use tidegate_esp::{Encapsulation, Inner, Path, SelectorPair, TrafficSelector};
 
@@ -46,8 +46,9 @@ fn packets_do_not_allocate() {
     tables.add_rule(rule).unwrap();
     let address = SocketAddr::from(([192, 0, 2, 1], 4500));
     let path = Path { local: address, remote: address, encapsulation: Encapsulation::Udp };
-    let carrying = Standing::Carrying;
-    tables.install_outbound(owner, Arc::clone(&selectors), Arc::new(()), path, carrying).unwrap();
+    let standing = Standing::Carrying;
+    let outbound = NewOutbound { owner, selectors: Arc::clone(&selectors), sa: Arc::new(()), path, standing };
+    tables.install_outbound(outbound).unwrap();
     tables.publish();
     let mut reader = tables.reader();
     let mut cache = FlowCache::new(64, 1);

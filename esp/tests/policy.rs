@@ -66,6 +66,19 @@ fn the_most_specific_rule_counts() {
 }
 
 #[test]
+fn remote_ports_count_before_local_ones() {
+    let tables = tables(&[
+        ("10.0.0.0/8[tcp/80]", "10.1.0.0/16[tcp]", Action::Drop),
+        ("10.0.0.0/8[tcp]", "10.1.0.0/16[tcp/22-23]", Action::Bypass),
+        ("10.0.0.0/8[tcp/80]", "10.1.0.0/16[tcp/23]", Action::Protect(A)),
+    ]);
+    let decide = |port| tables.draft().policy().action(&flow("10.0.0.1", "10.1.0.1", 6, (80, port)));
+    assert_eq!(decide(22), Some(Action::Bypass));
+    assert_eq!(decide(23), Some(Action::Protect(A)));
+    assert_eq!(decide(24), Some(Action::Drop));
+}
+
+#[test]
 fn what_no_rule_names_is_dropped() {
     // RFC 4301 §5.1
     let empty = Tables::new();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tidegate_esp::replay::{Freshness, Replay, Window};
 
@@ -10,12 +10,12 @@ use tidegate_esp::replay::{Freshness, Replay, Window};
 struct Model {
     top: u64,
     size: u64,
-    seen: HashSet<u64>,
+    seen: BTreeSet<u64>,
 }
 
 impl Model {
     fn new(size: u16) -> Self {
-        Self { top: 0, size: size.into(), seen: HashSet::new() }
+        Self { top: 0, size: size.into(), seen: BTreeSet::new() }
     }
 
     fn check(&self, number: u64) -> Result<(), Replay> {
@@ -66,9 +66,9 @@ fn the_window_agrees_with_the_model_over_millions_of_random_orders() {
                     75..99 => base.saturating_sub(random.below(u64::from(size) + 64)),
                     _ => base.saturating_add(random.below(3 * u64::from(size))),
                 };
-                assert_eq!(window.check(number), model.check(number), "{size} {step} {number}");
+                assert_eq!(check(&window, number), model.check(number), "{size} {step} {number}");
                 if random.below(8) > 0 {
-                    assert_eq!(window.commit(number), model.commit(number), "{size} {step} {number}");
+                    assert_eq!(commit(&window, number), model.commit(number), "{size} {step} {number}");
                 }
                 assert_eq!(window.top(), model.top);
             }
@@ -85,7 +85,7 @@ fn the_high_half_is_recovered_on_both_sides_of_every_wrap() {
                 let window = Window::new(size);
                 let mut model = Model::new(size);
                 if top > 0 {
-                    window.commit(top).unwrap();
+                    commit(&window, top).unwrap();
                     model.commit(top).unwrap();
                 }
                 for number in near(around, 64).chain(near(top, 2 * u64::from(size))) {
@@ -105,7 +105,7 @@ fn what_a_sender_may_send_next_is_always_recovered() {
         for _ in 0..200_000 {
             let number = top + 1 + random.below(1 << 30);
             assert_eq!(window.recover(number as u32), Some(number));
-            window.commit(number).unwrap();
+            commit(&window, number).unwrap();
             top = number;
             let late = top.saturating_sub(random.below(u64::from(size.max(1)))).max(1);
             assert_eq!(window.recover(late as u32), Some(late));
@@ -118,37 +118,37 @@ fn what_a_sender_may_send_next_is_always_recovered() {
 fn the_number_zero_never_comes() {
     for size in [0, 32, 1024] {
         let window = Window::new(size);
-        assert_eq!(window.check(0), Err(Replay::TooOld));
-        assert_eq!(window.commit(0), Err(Replay::TooOld));
+        assert_eq!(check(&window, 0), Err(Replay::TooOld));
+        assert_eq!(commit(&window, 0), Err(Replay::TooOld));
     }
 }
 
 #[test]
 fn the_last_number_there_is_can_come_once() {
     let window = Window::new(64);
-    assert_eq!(window.commit(u64::MAX), Ok(Freshness::First));
-    assert_eq!(window.commit(u64::MAX), Err(Replay::Duplicate));
-    assert_eq!(window.commit(u64::MAX - 63), Ok(Freshness::Late));
-    assert_eq!(window.commit(u64::MAX - 64), Err(Replay::TooOld));
+    assert_eq!(commit(&window, u64::MAX), Ok(Freshness::First));
+    assert_eq!(commit(&window, u64::MAX), Err(Replay::Duplicate));
+    assert_eq!(commit(&window, u64::MAX - 63), Ok(Freshness::Late));
+    assert_eq!(commit(&window, u64::MAX - 64), Err(Replay::TooOld));
 }
 
 #[test]
 fn without_a_window_anything_may_come_again() {
     let window = Window::new(0);
-    assert_eq!(window.commit(9), Ok(Freshness::First));
-    assert_eq!(window.commit(9), Ok(Freshness::Late));
-    assert_eq!(window.commit(1), Ok(Freshness::Late));
-    assert_eq!(window.commit(10), Ok(Freshness::Newest));
+    assert_eq!(commit(&window, 9), Ok(Freshness::First));
+    assert_eq!(commit(&window, 9), Ok(Freshness::Late));
+    assert_eq!(commit(&window, 1), Ok(Freshness::Late));
+    assert_eq!(commit(&window, 10), Ok(Freshness::Newest));
 }
 
 #[test]
 fn sizes_out_of_range_become_the_nearest_that_is_in_it() {
     let (small, large) = (Window::new(1), Window::new(u16::MAX));
     for window in [&small, &large] {
-        window.commit(100_000).unwrap();
+        commit(window, 100_000).unwrap();
     }
-    assert_eq!((small.check(99_969), small.check(99_968)), (Ok(()), Err(Replay::TooOld)));
-    assert_eq!((large.check(91_809), large.check(91_808)), (Ok(()), Err(Replay::TooOld)));
+    assert_eq!((check(&small, 99_969), check(&small, 99_968)), (Ok(()), Err(Replay::TooOld)));
+    assert_eq!((check(&large, 91_809), check(&large, 91_808)), (Ok(()), Err(Replay::TooOld)));
 }
 
 #[test]
@@ -167,9 +167,7 @@ fn of_several_threads_exactly_one_commits_a_number() {
                 for number in 1..=NUMBERS as u64 {
                     // Every thread tries every number, in an order of its own within a part of the window.
                     let number = (number ^ random.below(256)).clamp(1, NUMBERS as u64);
-                    if window.check(number).is_ok()
-                        && let Ok(freshness) = window.commit(number)
-                    {
+                    if let Ok(freshness) = commit(window, number) {
                         commits[number as usize].fetch_add(1, Ordering::Relaxed);
                         first.fetch_add(u32::from(freshness == Freshness::First), Ordering::Relaxed);
                     }
@@ -182,6 +180,14 @@ fn of_several_threads_exactly_one_commits_a_number() {
     assert_eq!(first.load(Ordering::Relaxed), 1);
     let committed: u32 = commits.iter().map(|count| count.load(Ordering::Relaxed)).sum();
     assert!(committed as usize > NUMBERS / 2);
+}
+
+fn check(window: &Window, number: u64) -> Result<(), Replay> {
+    window.check(number).map(|_| ())
+}
+
+fn commit(window: &Window, number: u64) -> Result<Freshness, Replay> {
+    window.check(number)?.commit()
 }
 
 fn near(around: u64, reach: u64) -> impl Iterator<Item = u64> {

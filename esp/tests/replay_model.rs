@@ -12,7 +12,7 @@ mod replay;
 
 use loom::sync::Arc;
 use loom::thread;
-use replay::{Freshness, Replay, Window};
+use replay::{Claim, Freshness, Replay, Window};
 
 #[test]
 fn a_number_is_committed_once_whoever_else_commits() {
@@ -56,7 +56,7 @@ fn commit_from_threads(numbers: [[u64; 2]; 2]) -> Vec<Outcome> {
     let window = Arc::new(Window::new(32));
     let threads = numbers.map(|numbers| {
         let window = Arc::clone(&window);
-        thread::spawn(move || numbers.map(|number| (number, window.commit(number))))
+        thread::spawn(move || numbers.map(|number| (number, window.check(number).and_then(Claim::commit))))
     });
     let mut results = Vec::new();
     for thread in threads {

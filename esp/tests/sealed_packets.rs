@@ -118,7 +118,7 @@ fn the_first_packet_of_an_sa_is_told_once_whatever_the_order() {
     let packets: Vec<Vec<u8>> = (0..4).map(|_| sealed(&outbound, &ipv4(64))).collect();
     let freshness: Vec<Freshness> = [2, 0, 3, 1]
         .into_iter()
-        .map(|i: usize| inbound.open(&mut packets[i].clone()).ok().unwrap().freshness())
+        .map(|i: usize| inbound.opener().open(&mut packets[i].clone()).ok().unwrap().freshness())
         .collect();
     assert_eq!(freshness, [Freshness::First, Freshness::Late, Freshness::Newest, Freshness::Late]);
 }

@@ -179,12 +179,43 @@ fn a_bad_checksum_is_never_covered_up() {
 
 #[test]
 fn datagrams_without_a_checksum_stay_without() {
-    let mut bytes: Vec<_> = stream(&Packet::udp_v4(&[]), 100, &data(300)).iter().map(Packet::bytes).collect();
-    for packet in &mut bytes {
-        packet[26..28].copy_from_slice(&[0, 0]);
+    let datagrams = || stream(&Packet::udp_v4(&[]), 100, &data(300));
+    let mut random: Vec<_> = datagrams().iter().map(Packet::bytes).collect();
+    // Of these the true sum is zero, so that none looks like a good one.
+    let mut zero = Vec::new();
+    for mut packet in datagrams() {
+        packet.payload.truncate(98);
+        let bytes = packet.bytes();
+        packet.payload.extend_from_slice(&bytes[26..28]);
+        let partial = packet.bytes();
+        let correction = u16::from_be_bytes([partial[26], partial[27]]);
+        let last = u16::from_be_bytes([packet.payload[98], packet.payload[99]]);
+        let last = u32::from(last) + u32::from(correction);
+        let last = u16::try_from((last & 0xffff) + (last >> 16)).unwrap();
+        packet.payload[98..].copy_from_slice(&last.to_be_bytes());
+        assert_eq!(packet.bytes()[26..28], [0xff, 0xff]);
+        zero.push(packet.bytes());
     }
-    assert_eq!(join(&bytes).len(), 3);
-    assert_eq!(join_then_split(&bytes), bytes);
+    assert_eq!(join(&zero).len(), 1);
+    for bytes in [&mut random, &mut zero] {
+        for packet in &mut *bytes {
+            packet[26..28].copy_from_slice(&[0, 0]);
+        }
+        assert_eq!(join(bytes).len(), 3);
+        assert_eq!(join_then_split(bytes), *bytes);
+    }
+}
+
+#[test]
+fn a_datagram_shorter_than_its_packet_stays_alone() {
+    let mut bytes: Vec<_> = stream(&Packet::udp_v4(&[]), 100, &data(200)).iter().map(Packet::bytes).collect();
+    for packet in &mut bytes {
+        // The length lowered by one, the checksum raised by as much; the pseudo-header is of the packet.
+        packet[25] -= 1;
+        let sum = u16::from_be_bytes([packet[26], packet[27]]) + 1;
+        packet[26..28].copy_from_slice(&sum.to_be_bytes());
+    }
+    assert_eq!(join(&bytes).len(), 2);
 }
 
 #[test]
@@ -315,6 +346,17 @@ fn tcp_is_cut_smaller_where_the_path_is_narrow() {
 }
 
 #[test]
+fn only_what_may_be_fragmented_is() {
+    let refuse = |packet: Packet| {
+        let bytes = packet.bytes();
+        let inner = Inner::parse(&bytes).unwrap();
+        Split::new(&VirtioHeader::default(), &inner, &bytes, 200).unwrap_err()
+    };
+    assert_eq!(refuse(Packet::udp_v4(&data(300))), SplitError::TooBig { length: 328 });
+    assert_eq!(refuse(Packet::udp_v4(&data(300)).v6()), SplitError::TooBig { length: 348 });
+}
+
+#[test]
 fn a_buffer_too_small_loses_nothing() {
     let (virtio, bytes) = super_packet(SegmentKind::TcpV4, 100, &Packet::tcp_v4(5, &data(150)));
     let inner = Inner::parse(&bytes).unwrap();
@@ -369,6 +411,44 @@ proptest! {
             prop_assert_eq!(&header[..place], &bytes[..place]);
             prop_assert_eq!(&header[place + 2..], &bytes[place + 2..header.len()]);
         }
+    }
+
+    #[test]
+    fn fragments_make_up_the_packet(
+        length in 0..3000_usize, limit in 28..700_usize, position in 0..100_u16, more in any::<bool>(),
+        partial in any::<bool>(),
+    ) {
+        let whole = Packet { dont_fragment: false, ..Packet::udp_v4(&data(length)) }.bytes();
+        let mut bytes = whole.clone();
+        let mut virtio = VirtioHeader::default();
+        if partial {
+            // What the kernel leaves: the sum of the pseudo-header alone.
+            let mut covered = bytes[12..20].to_vec();
+            covered.extend_from_slice(&[0, 17, bytes[24], bytes[25]]);
+            bytes[26..28].copy_from_slice(&checksum(&covered).map(|byte| !byte));
+            virtio.checksum = Some(PartialChecksum { start: 20, offset: 6 });
+        }
+        // The packet may be a fragment of a larger one already.
+        let field = position | u16::from(more) << 13;
+        bytes[6..8].copy_from_slice(&field.to_be_bytes());
+        let inner = Inner::parse(&bytes).unwrap();
+        let mut split = Split::new(&virtio, &inner, &bytes, limit).unwrap();
+        let (mut out, mut payload, mut left) = (vec![0; limit], Vec::new(), split.segments());
+        while let Some(length) = split.write_next(&mut out).unwrap() {
+            left -= 1;
+            prop_assert_eq!(out[4..6].to_vec(), bytes[4..6].to_vec());
+            let field = u16::from_be_bytes([out[6], out[7]]);
+            prop_assert_eq!(usize::from(field & 0x1fff), usize::from(position) + payload.len() / 8);
+            prop_assert_eq!(field & 0x2000 != 0, more || left > 0);
+            prop_assert_eq!(usize::from(u16::from_be_bytes([out[2], out[3]])), length);
+            prop_assert_eq!(&out[12..20], &bytes[12..20]);
+            if split.segments() > 1 {
+                prop_assert_eq!(checksum(&out[..20]), [0, 0]);
+            }
+            payload.extend_from_slice(&out[20..length]);
+        }
+        prop_assert_eq!(left, 0);
+        prop_assert_eq!(payload, whole[20..].to_vec());
     }
 
     #[test]

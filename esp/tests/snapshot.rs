@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidegate_esp::policy::{Action, FlowCache, Owner, Rule};
-use tidegate_esp::snapshot::{Decision, OutboundId, Publisher, Snapshot, Standing};
+use tidegate_esp::snapshot::{Decision, NewOutbound, OutboundId, Publisher, Snapshot, Standing};
 use tidegate_esp::spi::SpiAllocator;
 use tidegate_esp::{Encapsulation, Flow, Path, SelectorPair, Spi, Transport};
 
@@ -42,7 +42,9 @@ fn protecting() -> Tables {
 
 fn install(tables: &mut Tables, remote: &str, standing: Standing) -> OutboundId {
     let sa = Arc::new(AtomicU64::new(0));
-    tables.install_outbound(EDGE, pair("10.0.0.0/8", remote), sa, path(4500), standing).unwrap()
+    let selectors = pair("10.0.0.0/8", remote);
+    let outbound = NewOutbound { owner: EDGE, selectors, sa, path: path(4500), standing };
+    tables.install_outbound(outbound).unwrap()
 }
 
 #[test]

@@ -52,9 +52,9 @@ impl<T> Default for SelectorTable<T> {
 }
 
 impl<T: Copy> SelectorTable<T> {
-    /// Adds a value for every flow of the pair. The rank has to be one that was never used before.
-    pub(crate) fn insert(&mut self, pair: &SelectorPair, rank: u64, value: T) -> Result<(), TooManyPieces> {
-        check(pair)?;
+    /// Adds a value for every flow of the pair, which has passed [`check`]. The rank has to be one that was
+    /// never used before.
+    pub(crate) fn insert(&mut self, pair: &SelectorPair, rank: u64, value: T) {
         for piece in pieces(pair) {
             let (protocol, local, remote) = (piece.protocol, piece.local_ports, piece.remote_ports);
             let entry = Entry { protocol, local, remote, rank, value };
@@ -63,7 +63,6 @@ impl<T: Copy> SelectorTable<T> {
                 entries.insert(at, entry);
             });
         }
-        Ok(())
     }
 
     /// Takes out what was inserted for the same pair with that rank.
@@ -109,7 +108,7 @@ impl<T> SelectorTable<T> {
     }
 }
 
-/// Whether a table would take the pair.
+/// Whether the pair is one that a table should take.
 pub(crate) fn check(pair: &SelectorPair) -> Result<(), TooManyPieces> {
     if pieces(pair).nth(PIECES_MAX).is_some() { Err(TooManyPieces) } else { Ok(()) }
 }

@@ -78,8 +78,7 @@ impl Candidate {
 fn joinable_tcp(transport: &[u8]) -> Option<(usize, u8)> {
     let length = tcp_length(transport)?;
     let flags = *transport.get(13)?;
-    let urgent = word_at(transport, 18)?;
-    (flags & ACK != 0 && flags & (SYN | RST | URG | CWR) == 0 && urgent == 0).then_some((length, flags))
+    (flags & ACK != 0 && flags & (SYN | RST | URG | CWR) == 0).then_some((length, flags))
 }
 
 /// Header length of a datagram that says its length right and has a checksum: made again when the kernel

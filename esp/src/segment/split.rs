@@ -1,6 +1,7 @@
 //! Cutting a super-packet into packets for the wire.
 //!
-//! 1. [`Split::new`] checks once that the packet is what its virtio-net header says.
+//! 1. [`Split::new`] checks once that the packet is what its virtio-net header says. A whole IPv4 packet that
+//!    is too big and may be fragmented becomes fragments (RFC 791 §3.2).
 //! 2. [`Split::write_next`] writes one segment after the other to wherever the caller wants it, so that it
 //!    can be sealed there: the payload is copied once.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -9,11 +10,17 @@ use super::kind::Kind;
 use crate::checksum::Sum;
 use crate::flow::{Fragment, Inner};
 use crate::headers::{
-    CWR, FIN, PSH, TCP_HEADER, UDP_HEADER, double_at, finish_network, low, protocol, put, tcp_length, word_at,
+    CWR, FIN, IPV4_HEADER, PSH, TCP_HEADER, UDP_HEADER, double_at, finish_network, low, protocol, put,
+    tcp_length, word_at,
 };
 use crate::virtio::{PartialChecksum, SegmentKind, Segmentation, VirtioHeader};
 use std::error::Error;
 use std::fmt;
+
+const DONT_FRAGMENT: u16 = 0x4000;
+const MORE_FRAGMENTS: u16 = 0x2000;
+/// The bits of a fragment's offset, in units of eight bytes.
+const OFFSET: u16 = 0x1fff;
 
 /// A cursor over the segments of a packet that came from the TUN device. A packet that needs no cutting is
 /// its own only segment, its checksum finished.
@@ -37,6 +44,15 @@ enum Work {
     Checksum(PartialChecksum),
     /// Headers are made for each segment from those of the super-packet.
     Cut { kind: Kind, identification: u16, sequence: u32, flags: u8 },
+    /// The IPv4 header is made for each fragment from that of the packet.
+    Fragment { identification: u16, flags_and_offset: u16, checksum: Option<Finished> },
+}
+
+/// A checksum summed up before the packet is taken apart.
+#[derive(Clone, Copy, Debug)]
+struct Finished {
+    place: usize,
+    value: [u8; 2],
 }
 
 /// Why a packet cannot be cut.
@@ -67,8 +83,8 @@ pub struct BufferTooSmall {
 impl<'a> Split<'a> {
     /// Prepares to cut `packet`, which `inner` was read from, into segments of at most `limit` bytes each.
     ///
-    /// TCP segments are made smaller than asked for where the limit demands it; what has boundaries of its
-    /// own, UDP and whole packets, is too big then.
+    /// TCP segments are made smaller than asked for where the limit demands it, and whole IPv4 packets without
+    /// DF and options are fragmented. Anything else is too big then.
     pub fn new(
         virtio: &VirtioHeader,
         inner: &Inner,
@@ -78,7 +94,7 @@ impl<'a> Split<'a> {
         let packet = packet.get(..inner.total_length).ok_or(SplitError::Truncated)?;
         match virtio.segmentation {
             Some(cut) => Self::cut(cut, inner, packet, limit),
-            None => Self::whole(virtio.checksum, packet, limit),
+            None => Self::whole(virtio.checksum, inner, packet, limit),
         }
     }
 
@@ -116,24 +132,76 @@ impl<'a> Split<'a> {
             Work::Nothing => {}
             Work::Checksum(checksum) => finish_checksum(out, checksum),
             Work::Cut { .. } => self.finish_segment(out, start),
+            Work::Fragment { .. } => self.finish_fragment(out, start),
         }
         self.written = self.written.saturating_add(1);
         Ok(Some(length))
     }
 
-    fn whole(checksum: Option<PartialChecksum>, packet: &'a [u8], limit: usize) -> Result<Self, SplitError> {
-        if packet.len() > limit {
-            return Err(SplitError::TooBig { length: packet.len() });
+    fn whole(
+        checksum: Option<PartialChecksum>,
+        inner: &Inner,
+        packet: &'a [u8],
+        limit: usize,
+    ) -> Result<Self, SplitError> {
+        if let Some(checksum) = checksum.filter(|checksum| checksum_place(packet.len(), *checksum).is_none())
+        {
+            return Err(SplitError::Checksum(checksum));
         }
-        let work = match checksum {
-            Some(checksum) if checksum_place(packet.len(), checksum).is_none() => {
-                return Err(SplitError::Checksum(checksum));
-            }
-            Some(checksum) => Work::Checksum(checksum),
-            None => Work::Nothing,
-        };
+        if packet.len() > limit {
+            return Self::fragments(checksum, inner, packet, limit)
+                .ok_or(SplitError::TooBig { length: packet.len() });
+        }
+        let work = checksum.map_or(Work::Nothing, Work::Checksum);
         let size = packet.len();
         Ok(Self { header: &[], payload: packet, network_length: 0, size, work, segments: 1, written: 0 })
+    }
+
+    /// Prepares to fragment a packet, if that can be done to it.
+    fn fragments(
+        checksum: Option<PartialChecksum>,
+        inner: &Inner,
+        packet: &'a [u8],
+        limit: usize,
+    ) -> Option<Self> {
+        let flags_and_offset = word_at(packet, 6)?;
+        let plain = inner.flow.is_v4() && inner.network_length == IPV4_HEADER;
+        // Fragments begin at multiples of eight bytes.
+        let size = limit.checked_sub(IPV4_HEADER)? & !7;
+        if !plain || flags_and_offset & DONT_FRAGMENT != 0 || size == 0 {
+            return None;
+        }
+        let (header, payload) = packet.split_at_checked(IPV4_HEADER)?;
+        // The packet may be a fragment itself, and one that claims to reach past the end of any datagram.
+        let end = usize::from(flags_and_offset & OFFSET).saturating_add(payload.len() >> 3);
+        if end > OFFSET.into() {
+            return None;
+        }
+        let checksum = checksum.and_then(|checksum| {
+            let value = finished_checksum(packet.get(checksum.start.into()..)?);
+            Some(Finished { place: checksum_place(packet.len(), checksum)?, value })
+        });
+        let work = Work::Fragment { identification: word_at(packet, 4)?, flags_and_offset, checksum };
+        let segments = payload.len().div_ceil(size);
+        Some(Self { header, payload, network_length: IPV4_HEADER, size, work, segments, written: 0 })
+    }
+
+    /// Makes the header of a fragment right, whose payload begins at `start` of the whole.
+    fn finish_fragment(&self, out: &mut [u8], start: usize) {
+        let Work::Fragment { identification, flags_and_offset, checksum } = self.work else { return };
+        let total_length = out.len();
+        let last = self.written.saturating_add(1) == self.segments;
+        let more = if last { 0 } else { MORE_FRAGMENTS };
+        // That it stays within its 13 bits was seen to at the beginning.
+        let offset = u16::try_from(start >> 3).unwrap_or(0);
+        if let Some(checksum) = checksum
+            && let Some(place) = checksum.place.checked_sub(start).filter(|place| *place >= IPV4_HEADER)
+        {
+            put(out, place, checksum.value);
+        }
+        put(out, 6, (flags_and_offset.wrapping_add(offset) | more).to_be_bytes());
+        let network = out.get_mut(..self.network_length).unwrap_or_default();
+        finish_network(network, total_length, identification);
     }
 
     fn cut(cut: Segmentation, inner: &Inner, packet: &'a [u8], limit: usize) -> Result<Self, SplitError> {
@@ -234,10 +302,14 @@ fn checksum_place(length: usize, checksum: PartialChecksum) -> Option<usize> {
 
 fn finish_checksum(packet: &mut [u8], checksum: PartialChecksum) {
     let Some(covered) = packet.get_mut(checksum.start.into()..) else { return };
-    // The field holds the sum of the pseudo-header already. All ones says the same as zero, except in UDP,
-    // where zero would mean that there is no checksum.
-    let value = Sum::ZERO.bytes(covered).finish_udp();
+    let value = finished_checksum(covered);
     put(covered, checksum.offset.into(), value);
+}
+
+/// The checksum of bytes that hold the sum of their pseudo-header already.
+fn finished_checksum(covered: &[u8]) -> [u8; 2] {
+    // All ones says the same as zero, except in UDP, where zero would mean that there is no checksum.
+    Sum::ZERO.bytes(covered).finish_udp()
 }
 
 impl fmt::Display for SplitError {

@@ -2,7 +2,7 @@
 //!
 //! A flow has one protocol and one family, so the pair stands for as many products `local × remote` as
 //! there are protocols and families; everything below looks at one of them at a time. The lists come from
-//! peers: nothing here is worse than quadratic in their length.
+//! peers, so the work depends on how long they are and never on how many addresses or ports they span.
 
 use super::{AddressRange, Ports, SelectorPair, TrafficSelector};
 use crate::flow::Flow;

@@ -27,6 +27,21 @@ pub struct Publisher<I, O> {
     rerouted: bool,
 }
 
+/// An outbound half to be installed.
+#[derive(Clone, Debug)]
+pub struct NewOutbound<O> {
+    /// Whose packets it may carry.
+    pub owner: Owner,
+    /// What was negotiated for it.
+    pub selectors: Arc<SelectorPair>,
+    /// What seals.
+    pub sa: Arc<O>,
+    /// Outer addresses and encapsulation.
+    pub path: Path,
+    /// Whether it carries at once.
+    pub standing: Standing,
+}
+
 /// Whether a new outbound half carries packets from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
@@ -100,8 +115,9 @@ impl<I, O> Publisher<I, O> {
 
     /// Adds a rule; of equally specific ones the newest counts.
     pub fn add_rule(&mut self, rule: Rule) -> Result<RuleId, TooManyPieces> {
+        check(&rule.selectors)?;
         let id = RuleId(self.number());
-        self.draft.policy.insert(id, &rule)?;
+        self.draft.policy.insert(id, &rule);
         self.rules.insert(id, rule);
         self.reroute();
         Ok(id)
@@ -129,15 +145,9 @@ impl<I, O> Publisher<I, O> {
         self.draft.inbound.set(spi.slot(), None).map(|(_, sa)| sa)
     }
 
-    /// Adds the half that seals packets of these selectors for this owner.
-    pub fn install_outbound(
-        &mut self,
-        owner: Owner,
-        selectors: Arc<SelectorPair>,
-        sa: Arc<O>,
-        path: Path,
-        standing: Standing,
-    ) -> Result<OutboundId, InstallError> {
+    /// Adds a half that seals packets.
+    pub fn install_outbound(&mut self, outbound: NewOutbound<O>) -> Result<OutboundId, InstallError> {
+        let NewOutbound { owner, selectors, sa, path, standing } = outbound;
         let slot = self.vacant.last().copied().unwrap_or(self.slots);
         if slot >= CAPACITY {
             return Err(InstallError::Full);
@@ -147,8 +157,7 @@ impl<I, O> Publisher<I, O> {
         let id = OutboundId { slot, serial };
         let rank = (standing == Standing::Carrying).then_some(serial);
         if let Some(rank) = rank {
-            let carries = self.draft.carriers.insert(&selectors, rank, Candidate { id, owner });
-            carries.map_err(InstallError::Selectors)?;
+            self.draft.carriers.insert(&selectors, rank, Candidate { id, owner });
         }
         if self.vacant.pop().is_none() {
             self.slots += 1;
@@ -170,10 +179,9 @@ impl<I, O> Publisher<I, O> {
         if let Some(old) = registered.rank.replace(rank) {
             self.draft.carriers.remove(&registered.selectors, old);
         }
-        // That they are not too many was found out when it was installed.
-        let moved = self.draft.carriers.insert(&registered.selectors, rank, candidate);
+        self.draft.carriers.insert(&registered.selectors, rank, candidate);
         self.reroute();
-        moved.is_ok()
+        true
     }
 
     /// Changes where a half sends to; its sequence numbers go on. `false` when it is not there.

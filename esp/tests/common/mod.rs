@@ -114,7 +114,7 @@ pub(crate) fn sealed(outbound: &Outbound, datagram: &[u8]) -> Vec<u8> {
 /// What comes out of a packet, selectors aside.
 pub(crate) fn opened(inbound: &Inbound, packet: &[u8]) -> Result<Vec<u8>, Rejected> {
     let mut packet = packet.to_vec();
-    let datagram = inbound.open(&mut packet)?.admit(|_, _| true)?;
+    let datagram = inbound.opener().open(&mut packet)?.admit(|_, _| true)?;
     Ok(datagram.to_vec())
 }
 
@@ -140,4 +140,10 @@ pub(crate) fn forge(params: &Params, number: u64, plaintext: &[u8]) -> Vec<u8> {
         .seal(&[], &header, body, tail, icv)
         .unwrap();
     packet
+}
+
+/// Bytes of a hexadecimal string; anything that is not a digit only separates.
+pub(crate) fn hex(digits: &str) -> Vec<u8> {
+    let digits: Vec<u8> = digits.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }

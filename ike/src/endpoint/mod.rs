@@ -39,7 +39,11 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use table::Table;
+use tidegate_esp::spi::SpiAllocator;
 use tidegate_esp::{Spi, TrafficSelector};
+
+/// As many inbound SPIs as the packet side has slots for.
+const MOST_SPIS: u32 = 1 << 20;
 
 /// An IKEv2 engine: any number of IKE SAs in both roles.
 pub struct Endpoint {
@@ -126,8 +130,10 @@ impl Endpoint {
                 outputs: Outputs::new(),
                 effects: VecDeque::new(),
                 ids: Ids::default(),
-                spis: crate::spis::Spis::default(),
+                turn: 0,
+                spis: SpiAllocator::new(MOST_SPIS),
                 now: Now { time: Time::ZERO, wall: WallTime(0) },
+                fragments_held: 0,
             },
             table: Table::default(),
             gate: Gate::default(),
@@ -332,6 +338,11 @@ impl Endpoint {
         self.len() == 0
     }
 
+    /// How many bytes of incomplete messages are held.
+    pub fn fragments_held(&self) -> usize {
+        self.core.fragments_held
+    }
+
     /// How many inbound SPIs are given away, addresses leased and SAs half-open: all zero once every SA is
     /// gone, or something leaks.
     pub fn resources(&self) -> [usize; 3] {
@@ -371,7 +382,7 @@ impl Endpoint {
         }
         let id = self.core.ids.take();
         let spis = SpiPair { initiator: self.core.ike_spi(), responder: IkeSpi(0) };
-        let mut frame = Frame::new(id, Role::Initiator, spis, path, self.core.now.time);
+        let mut frame = Frame::new(&mut self.core, id, Role::Initiator, spis, path);
         let name = Arc::clone(&goal.connection.name);
         let state = Attempt::begin(goal, &mut frame, &mut self.core);
         self.table.insert(IkeSa { frame, state });

@@ -22,6 +22,9 @@ use crate::wire::{
 };
 use ring::digest::{SHA256, digest};
 
+/// The longest IKE_SA_INIT request that is looked at: many proposals and the largest public value fit well.
+const MAX_KNOCK: usize = 8192;
+
 /// What an IKE_SA_INIT request came to.
 enum Offer {
     Chosen(IkeChoice, bool),
@@ -78,12 +81,16 @@ impl Endpoint {
             return self.core.counters.drop(Drop::Malformed);
         }
         let knocked = knocked(path, message);
-        if let Some(id) = self.table.half_open(&knocked) {
+        if let Some(id) = self.table.half_open(&knocked.by) {
             return self.step(id, |sa, core| {
                 if let State::Responding(half) = &sa.state {
                     half.repeat_answer(&sa.frame, core);
                 }
             });
+        }
+        // It is kept until its sender has proved who it is, and anybody may be its sender.
+        if message.len() > MAX_KNOCK {
+            return self.core.counters.drop(Drop::Malformed);
         }
         let request = match SaInitRequest::parse(header.next_payload, body) {
             Ok(request) => request,
@@ -106,7 +113,9 @@ impl Endpoint {
             &knock,
         );
         match judgment {
-            Judgment::Admit => self.admit(path, header, request, message, knocked),
+            Judgment::Admit { proven } => {
+                self.admit(path, header, request, message, Knocked { proven, ..knocked });
+            }
             Judgment::Challenge(cookie) => self.challenge(path, header, cookie),
             Judgment::BadCookie(cookie) => {
                 self.core.counters.drop(Drop::Cookie);
@@ -157,11 +166,11 @@ impl Endpoint {
         };
         let id = self.core.ids.take();
         let spis = SpiPair { initiator: header.initiator_spi, responder: spi };
-        let mut frame = Frame::new(id, Role::Responder, spis, path, self.core.now.time);
+        let mut frame = Frame::new(&mut self.core, id, Role::Responder, spis, path);
         let state = HalfOpen::begin(&mut frame, &mut self.core, request, message, choice, forced);
         self.table.insert(IkeSa { frame, state });
         self.table.begin_half_open(id, knocked);
-        self.gate.entered(path.remote.ip());
+        self.gate.entered(path.remote.ip(), knocked.proven);
         self.after_step(id);
     }
 
@@ -245,5 +254,5 @@ fn knocked(path: Path, message: &[u8]) -> Knocked {
     let mut short = [0; 16];
     let whole = digest(&SHA256, message);
     short.iter_mut().zip(whole.as_ref()).for_each(|(to, from)| *to = *from);
-    (path.remote, short)
+    Knocked { by: (path.remote, short), proven: false }
 }

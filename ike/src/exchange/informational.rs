@@ -1,6 +1,7 @@
 //! INFORMATIONAL: the end of children and of the IKE SA, signs of life, errors (RFC 7296 §1.4).
 
 use super::collide::{Ruling, Theirs, decide};
+use super::rekey_child::pass_on;
 use super::{Exchange, inform, mobike, rekey_ike};
 use crate::connection::ChildStart;
 use crate::core::{Core, Effect};
@@ -29,8 +30,11 @@ pub(crate) fn begin_liveness(sa: &mut Established, frame: &mut Frame, core: &mut
     }
 }
 
-/// Deletes a child, or the peer's half of one that never stood here.
+/// Deletes a child, or the peer's half of one that never stood here. The peer may have been faster.
 pub(crate) fn begin_delete(sa: &mut Established, frame: &mut Frame, core: &mut Core, spi: Spi) {
+    if sa.child(spi).is_none() && !sa.orphans.contains(&spi) {
+        return;
+    }
     let message = Informational { deletes: vec![Delete::Esp(vec![spi])], ..Informational::default() };
     if inform(sa, frame, core, &message) {
         sa.exchange = Some(Exchange::DeleteChild(spi));
@@ -69,7 +73,14 @@ fn child_deleted(sa: &mut Established, frame: &mut Frame, core: &mut Core, spi: 
                 child.closed(frame, core, Verdict::new(Culprit::Us, Cause::ClosedByUs));
             }
         }
-        None => core.spis.give_back(spi, core.now.time),
+        // Nothing ever stood on an orphan. Everything else has been deleted by the peer in the meantime,
+        // and its SPI is given back when its stragglers have been seen.
+        None => {
+            if let Some(position) = sa.orphans.iter().position(|orphan| *orphan == spi) {
+                sa.orphans.remove(position);
+                core.give_back_spi(spi);
+            }
+        }
     }
 }
 
@@ -128,29 +139,39 @@ fn delete_children(sa: &mut Established, frame: &mut Frame, core: &mut Core, del
     for delete in deletes {
         let Delete::Esp(spis) = delete else { continue };
         for &theirs in spis {
-            let Some(inbound) =
-                sa.children.iter().find(|child| child.outbound == theirs).map(|child| child.inbound)
-            else {
-                continue;
-            };
-            let ruling = decide(sa.ours(), Theirs::DeleteChild(inbound));
-            delete_child(sa, frame, core, inbound);
-            if ruling != Ruling::AnswerWithoutDelete {
-                answered.push(inbound);
+            // One, unless the peer has given the same SPI twice; then all of them are gone.
+            let ours: Vec<Spi> = sa
+                .children
+                .iter()
+                .filter(|child| child.outbound == theirs)
+                .map(|child| child.inbound)
+                .collect();
+            if ours.is_empty()
+                && let Some(exchange) = &mut sa.exchange
+            {
+                exchange.revoke(theirs);
+            }
+            for inbound in ours {
+                let ruling = decide(sa.ours(), Theirs::DeleteChild(inbound));
+                delete_child(sa, frame, core, inbound);
+                if ruling != Ruling::AnswerWithoutDelete {
+                    answered.push(inbound);
+                }
             }
         }
     }
     answered
 }
 
-fn delete_child(sa: &mut Established, frame: &mut Frame, core: &mut Core, inbound: Spi) {
+pub(crate) fn delete_child(sa: &mut Established, frame: &mut Frame, core: &mut Core, inbound: Spi) {
     let Some(child) = sa.remove_child(inbound) else { return };
     match child.fate {
-        Fate::Superseded(successor) => {
+        Fate::Superseded(successor) if sa.child(successor).is_some() => {
             core.outputs.push_back(Output::MoveOutbound { from: inbound, to: successor });
+            pass_on(sa, core, inbound, successor);
         }
         Fate::Standing => give_back_to_predecessor(sa, frame, core, inbound),
-        Fate::Redundant | Fate::Renewed => {}
+        Fate::Superseded(_) | Fate::Redundant | Fate::Renewed => {}
     }
     child.retire(frame, core);
     if child.fate == Fate::Standing {
@@ -208,4 +229,8 @@ pub(crate) fn close_child(
         }
     }
     sa.want(Task::DeleteChild(inbound));
+    // What it has replaced may still be there, and carry.
+    if let Some(before) = sa.predecessor_of(inbound) {
+        sa.want(Task::DeleteChild(before));
+    }
 }

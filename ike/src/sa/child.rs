@@ -140,7 +140,7 @@ impl PendingChild {
         packet: Option<&(TrafficSelector, TrafficSelector)>,
         with_groups: bool,
     ) -> Result<Self, Verdict> {
-        let spi = core.spis.take(&mut *core.random).ok_or_else(out_of_spis)?;
+        let spi = core.inbound_spi().ok_or_else(out_of_spis)?;
         let mut asked = SelectorPair {
             local: ends.local.resolve(&config.local),
             remote: ends.remote.resolve(&config.remote),
@@ -201,7 +201,7 @@ impl PendingChild {
 
     /// Gives the SPI back when nothing comes of it.
     pub(crate) fn abandon(self, core: &mut Core) {
-        core.spis.give_back(self.spi, core.now.time);
+        core.give_back_spi(self.spi);
     }
 }
 
@@ -238,8 +238,7 @@ impl Terms {
             }
             match select_esp(&config.proposals, &offer.proposals, with_groups) {
                 Ok(choice) => {
-                    let inbound =
-                        core.spis.take(&mut *core.random).ok_or_else(|| Box::new(Refusal::no_more()))?;
+                    let inbound = core.inbound_spi().ok_or_else(|| Box::new(Refusal::no_more()))?;
                     return Ok(Self {
                         config: Arc::clone(config),
                         inbound,
@@ -297,7 +296,7 @@ impl Terms {
         exchange: &Exchanged<'_>,
         duty: Duty,
     ) -> Result<Child, Verdict> {
-        let Self { config, inbound, choice, selectors, no_tfc_padding } = self;
+        let Self { config, inbound, choice, mut selectors, no_tfc_padding } = self;
         let Ok((to_responder, to_initiator)) = child_keys(
             ground.crypt.prf(core.provider)?,
             ground.crypt.sk_d(),
@@ -312,6 +311,8 @@ impl Terms {
             Role::Initiator => (to_responder, to_initiator),
             Role::Responder => (to_initiator, to_responder),
         };
+        selectors.local.shrink_to_fit();
+        selectors.remote.shrink_to_fit();
         let selectors = Arc::new(selectors);
         let path = frame.path.esp(ground.encapsulation);
         let install = |direction, spi, keys, duty| {
@@ -349,7 +350,7 @@ impl Terms {
 
     /// Gives the SPI back when nothing comes of it.
     pub(crate) fn abandon(self, core: &mut Core) {
-        core.spis.give_back(self.inbound, core.now.time);
+        core.give_back_spi(self.inbound);
     }
 }
 
@@ -415,7 +416,7 @@ impl Child {
 pub(crate) fn bury_inbound(inbound: Spi, core: &mut Core) {
     core.outputs.push_back(Output::Remove { child: inbound, direction: Direction::Inbound });
     core.effects.push_back(Effect::ChildRemoved(inbound));
-    core.spis.give_back(inbound, core.now.time);
+    core.give_back_spi(inbound);
 }
 
 /// Widens a pair of selectors to hold all that another does.

@@ -55,6 +55,8 @@ pub(crate) struct Established {
     pub(crate) nat: NatView,
     pub(crate) peer_fragments: bool,
     pub(crate) children: Vec<Child>,
+    /// SPIs of children that never stood here, until the peer has deleted its halves of them.
+    pub(crate) orphans: Vec<Spi>,
     pub(crate) exchange: Option<Exchange>,
     pub(crate) answering: Option<Answering>,
     pub(crate) tasks: VecDeque<Task>,
@@ -73,6 +75,8 @@ pub(crate) struct Established {
     pub(crate) hinted: Option<Time>,
     /// The IKE SA that this one takes the place of, once its children stand.
     pub(crate) replaces: Option<crate::SaId>,
+    /// The IKE SA, or the attempt at one, that is to take the place of this one.
+    pub(crate) replaced_by: Option<crate::SaId>,
 }
 
 /// What IKE_AUTH leaves behind.
@@ -92,10 +96,12 @@ pub(crate) struct Newborn {
 /// What moves from an IKE SA to its successor.
 pub(crate) struct Luggage {
     children: Vec<Child>,
+    orphans: Vec<Spi>,
     timers: Vec<(Time, Timer)>,
     tasks: Vec<Task>,
     virtual_addresses: Vec<IpAddr>,
-    replaces: Option<crate::SaId>,
+    pub(crate) replaces: Option<crate::SaId>,
+    pub(crate) replaced_by: Option<crate::SaId>,
 }
 
 /// What a later rekey of the IKE SA needs to know of the algorithms.
@@ -149,10 +155,12 @@ impl Luggage {
         timers.extend(frame.timers.take(Timer::ExpireAuthentication));
         Self {
             children: std::mem::take(&mut sa.children),
+            orphans: std::mem::take(&mut sa.orphans),
             timers,
             tasks: sa.tasks.drain(..).chain(sa.deferred.drain(..)).filter(Task::outlives_rekey).collect(),
             virtual_addresses: std::mem::take(&mut sa.virtual_addresses),
             replaces: sa.replaces.take(),
+            replaced_by: sa.replaced_by.take(),
         }
     }
 
@@ -172,6 +180,9 @@ impl Luggage {
                 .push_back(Output::Remove { child: spi, direction: tidegate_esp::Direction::Outbound });
             bury_inbound(spi, core);
         }
+        for spi in self.orphans {
+            core.give_back_spi(spi);
+        }
     }
 }
 
@@ -184,7 +195,9 @@ impl Established {
             choice: newborn.choice,
             nat: newborn.nat,
             peer_fragments: newborn.peer_fragments,
-            children: Vec::new(),
+            // Most have one for life.
+            children: Vec::with_capacity(1),
+            orphans: Vec::new(),
             exchange: None,
             answering: None,
             tasks: VecDeque::new(),
@@ -196,6 +209,7 @@ impl Established {
             heard: newborn.now,
             hinted: None,
             replaces: None,
+            replaced_by: None,
         }
     }
 
@@ -231,8 +245,10 @@ impl Established {
             core.effects.push_back(Effect::ChildAdded(spi, frame.id));
         }
         self.children.extend(luggage.children);
+        self.orphans.extend(luggage.orphans);
         self.virtual_addresses = luggage.virtual_addresses;
         self.replaces = luggage.replaces;
+        self.replaced_by = luggage.replaced_by;
         for task in luggage.tasks {
             self.want(task);
         }
@@ -243,6 +259,7 @@ impl Established {
         let now = core.now.time;
         self.heard = now;
         frame.opened = now;
+        frame.turn = core.turn();
         frame.timers.clear(Timer::GiveUp);
         let lifetimes = self.connection.lifetimes;
         if let Some(rekey) = lifetimes.rekey {
@@ -324,12 +341,19 @@ impl Established {
 
     /// The child that this one takes the place of.
     pub(crate) fn predecessor_of(&self, inbound: Spi) -> Option<Spi> {
+        self.child(inbound)?;
         self.children.iter().find(|child| child.fate == Fate::Superseded(inbound)).map(|child| child.inbound)
     }
 
     pub(crate) fn remove_child(&mut self, inbound: Spi) -> Option<Child> {
         let position = self.children.iter().position(|child| child.inbound == inbound)?;
         Some(self.children.remove(position))
+    }
+
+    /// Has the peer's half of a child deleted that never stood here; until then its SPI stays reserved.
+    pub(crate) fn delete_orphan(&mut self, spi: Spi) {
+        self.orphans.push(spi);
+        self.want(Task::DeleteChild(spi));
     }
 
     /// Puts work into the queue, once.
@@ -357,6 +381,10 @@ impl Established {
                 return self.close(frame, core, verdict);
             }
             exchange::begin(&mut self, frame, core, task);
+        }
+        if self.tasks.is_empty() {
+            // An idle SA is small.
+            self.tasks = VecDeque::new();
         }
         self.finish_replacement(core);
         State::Established(self)
@@ -511,6 +539,7 @@ impl Established {
         self.settle_path(frame, core, message);
         let Some(exchange) = self.exchange.take() else { return self.advance(frame, core) };
         if message.header.exchange != exchange.kind() {
+            exchange.abandon(core);
             return self.fail(
                 frame,
                 core,
@@ -521,7 +550,10 @@ impl Established {
             Exchange::CreateChild(_) | Exchange::RekeyChild(_) | Exchange::RekeyIke(_) => {
                 match message.read(CreateChildResponse::parse) {
                     Ok(response) => exchange::on_create_response(self, frame, core, exchange, response),
-                    Err(error) => self.fail(frame, core, Verdict::malformed(error)),
+                    Err(error) => {
+                        exchange.abandon(core);
+                        self.fail(frame, core, Verdict::malformed(error))
+                    }
                 }
             }
             Exchange::DeleteChild(_) | Exchange::Liveness | Exchange::Mobike(_) => {
@@ -578,6 +610,9 @@ impl Established {
                         Arc::clone(&self.connection),
                         frame.path,
                     ));
+                    // In case nothing comes of it.
+                    let policy = self.connection.retransmission;
+                    frame.timers.set(Timer::Reauthenticate, now + policy.give_up * 2);
                 }
             }
             Timer::ExpireIke | Timer::ExpireAuthentication | Timer::GiveUp => {
@@ -700,6 +735,9 @@ impl Established {
                 child.closed(frame, core, verdict.clone());
             }
         }
+        for spi in self.orphans.drain(..) {
+            core.give_back_spi(spi);
+        }
         let lingering: Vec<_> = frame.timers.take_children();
         for (_, timer) in lingering {
             if let Timer::Linger(spi) = timer {
@@ -718,9 +756,14 @@ impl Established {
 }
 
 impl Task {
-    /// Whether it still makes sense on the successor of an IKE SA.
+    /// Whether it still makes sense on the successor of an IKE SA. Whoever wanted the end of the old one
+    /// wants that of its successor too, unless it was for want of a successor.
     fn outlives_rekey(&self) -> bool {
-        !matches!(self, Self::RekeyIke | Self::DeleteIke(_) | Self::Liveness)
+        match self {
+            Self::RekeyIke | Self::Liveness => false,
+            Self::DeleteIke(verdict) => !matches!(verdict.cause, Cause::Expired | Cause::Exhausted),
+            _ => true,
+        }
     }
 
     /// Whether both ask for the same thing.

@@ -73,6 +73,8 @@ pub(crate) struct Frame {
     pub(crate) window: Window,
     pub(crate) timers: Timers,
     pub(crate) opened: Time,
+    /// When it began or was established, in the order of such things.
+    pub(crate) turn: u64,
     job_serial: u32,
 }
 
@@ -138,7 +140,7 @@ impl SpiPair {
 }
 
 impl Frame {
-    pub(crate) fn new(id: SaId, role: Role, spis: SpiPair, path: Path, opened: Time) -> Self {
+    pub(crate) fn new(core: &mut Core, id: SaId, role: Role, spis: SpiPair, path: Path) -> Self {
         Self {
             id,
             role,
@@ -147,7 +149,8 @@ impl Frame {
             answer_path: path,
             window: Window::default(),
             timers: Timers::default(),
-            opened,
+            opened: core.now.time,
+            turn: core.turn(),
             job_serial: 0,
         }
     }
@@ -283,6 +286,10 @@ impl IkeSa {
             Opened::Whole { first, payloads, unsupported_critical } => {
                 Some(Verified { header, path, first, payloads, unsupported_critical })
             }
+            Opened::Fragment { payloads, .. } if !self.has_room(core, payloads.len()) => {
+                core.counters.drop(Drop::Flood);
+                None
+            }
             Opened::Fragment { number, total, first, payloads } => {
                 let now = core.now.time;
                 let progress =
@@ -306,6 +313,16 @@ impl IkeSa {
         }
     }
 
+    /// Whether another fragment may be kept. All SAs share what memory there is for them; peers that have not
+    /// said who they are may take half of it.
+    fn has_room(&self, core: &Core, bytes: usize) -> bool {
+        let most = match self.state {
+            State::Responding(_) => core.config.fragment_memory / 2,
+            _ => core.config.fragment_memory,
+        };
+        core.fragments_held.saturating_add(bytes) <= most
+    }
+
     fn take(&mut self, core: &mut Core, place: Place, message: &Verified) {
         core.counters.messages_in = core.counters.messages_in.saturating_add(1);
         match place {
@@ -326,8 +343,12 @@ impl IkeSa {
             (State::Established(sa), Place::Response) => sa.on_response(frame, core, message),
             (State::Closing(sa), Place::Request) => sa.on_request(frame, core, message),
             (State::Closing(_), Place::Response) => State::Closed,
-            (state, _) => {
+            (state, place) => {
                 core.counters.drop(Drop::OutOfState);
+                if place == Place::Request {
+                    // When it comes again, this SA may have got as far as its sender.
+                    frame.window.cancel_answer();
+                }
                 state
             }
         };
@@ -344,6 +365,9 @@ impl IkeSa {
     ) {
         if self.frame.window.place(&header) != Place::Response || header.exchange != ExchangeType::IkeSaInit {
             core.counters.drop(Drop::OutOfWindow);
+            if let State::Initiating(attempt) = &mut self.state {
+                attempt.on_second_init_response(&header, body, whole);
+            }
             return;
         }
         let state = std::mem::replace(&mut self.state, State::Closed);
@@ -437,6 +461,9 @@ impl IkeSa {
 
     /// Something in clear suggests that the peer has lost this SA.
     pub(crate) fn hint(&mut self, core: &mut Core) {
+        if let State::Initiating(attempt) = &mut self.state {
+            attempt.hint();
+        }
         self.with_established(core, Established::hint);
     }
 }

@@ -67,6 +67,7 @@ mod nat;
 mod network;
 mod partition;
 mod random;
+mod seeds;
 mod simulation;
 mod trace;
 
@@ -75,6 +76,7 @@ pub use nat::{NatConfig, NatKind};
 pub use network::{Counters, Datagram, Delivery, Forgery, NatId, Network, Verdict};
 pub use partition::{PartitionId, Way};
 pub use random::SimRandom;
+pub use seeds::for_each_seed;
 pub use simulation::{Node, NodeId, Outcome, Outgoing, Simulation};
 pub use trace::{DropCause, Fate, Record, Trace};
 
