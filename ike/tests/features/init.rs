@@ -215,16 +215,25 @@ fn a_repeated_request_gets_the_very_same_answer() {
 
 #[test]
 fn a_request_that_is_being_worked_on_is_not_begun_twice() {
+    // IKE_SA_INIT and IKE_AUTH, then CREATE_CHILD_SA.
     let mut pair = Pair::psk(9);
-    pair.b.hold_jobs = true;
     pair.initiate(End::A);
-    let first = pair.take(End::A);
-    pair.deliver(End::B, &first);
-    pair.deliver(End::B, &first);
-    assert_eq!(pair.b.jobs.len(), 1);
-    let now = pair.now;
-    pair.b.run_jobs(now);
-    assert_eq!(pair.b.sent.len(), 1);
+    let slowly = |pair: &mut Pair| {
+        pair.b.hold_jobs = true;
+        let request = pair.take(End::A);
+        pair.deliver(End::B, &request);
+        pair.deliver(End::B, &request);
+        assert_eq!(pair.b.jobs.len(), 1);
+        let now = pair.now;
+        pair.b.run_jobs(now);
+        assert_eq!(pair.b.sent.len(), 1);
+        pair.pass(End::B);
+    };
+    slowly(&mut pair);
+    slowly(&mut pair);
+    let child = pair.child(End::A);
+    pair.with(End::A, |endpoint, now| endpoint.rekey_child(now, child)).unwrap();
+    slowly(&mut pair);
     pair.settle();
     pair.assert_agree();
 }

@@ -1,14 +1,17 @@
 //! How long things live: rekeys, reauthentication, expiry, and IKE_AUTH without a child.
 
 use crate::bench::{
-    child_closings, closings, due, established_with, kind, pair_with, run_by, secs, set_up_by, straight,
+    child_closings, closings, due, established_with, kind, named_children, pair_with, run_by, secs,
+    set_up_by, straight,
 };
-use crate::support::{End, Host, Pair, connection};
+use crate::support::{End, Host, Pair, child, connection};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::Direction;
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
-use tidegate_ike::connection::{ChildLifetimes, ChildStart, Childless, Connection, IkeLifetimes};
+use tidegate_ike::connection::{
+    ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, IkeLifetimes,
+};
 use tidegate_ike::crypto::Secret;
 use tidegate_ike::proposal::EspProposal;
 use tidegate_ike::wire::ExchangeType;
@@ -184,9 +187,12 @@ fn a_rekey_does_not_put_reauthentication_off() {
 
 #[test]
 fn a_peer_that_does_not_authenticate_again_loses_its_ike_sa() {
-    // RFC 4478 §4: no IKE_SA_INIT of A's arrives any more.
+    // RFC 4478 §4: no IKE_SA_INIT of A's arrives any more. A rekey puts nothing off.
     let mut pair = pair_with(6, |end, connection| {
         for_ever(connection);
+        ike_lifetimes(connection, |ike| {
+            (ike.rekey, ike.jitter) = ((end == End::A).then_some(secs(250)), secs(0));
+        });
         if end == End::B {
             ike_lifetimes(connection, |ike| ike.authentication = Some(secs(600)));
         }
@@ -199,6 +205,7 @@ fn a_peer_that_does_not_authenticate_again_loses_its_ike_sa() {
     assert_eq!(pair.b.standing().len(), 1, "the old one is kept while it may be");
     run_by(&mut pair, secs(3), &mut wire);
     assert!(pair.b.standing().is_empty());
+    assert_eq!(count(&pair.b, |event| matches!(event, Event::IkeRekeyed { .. })), 2);
     let causes: Vec<_> = [&pair.a, &pair.b].map(|host| closings(host)[0].cause.clone()).into();
     assert!(causes.contains(&Cause::Expired), "{causes:?}");
 }
@@ -260,6 +267,23 @@ fn a_reauthentication_in_the_middle_of_a_rekey_doubles_no_child() {
     pair.assert_agree();
     assert_eq!(pair.a.children().len(), 1);
     assert_eq!(pair.a.installed.len(), 2);
+}
+
+#[test]
+fn a_child_that_is_being_ended_does_not_return_with_a_reauthentication() {
+    let mut pair = established_with(13, |end, connection| {
+        for_ever(connection);
+        let other = ChildConfig { name: "other".into(), ..child(end) };
+        connection.children.push(Arc::new(other));
+    });
+    let sa = pair.sa(End::A);
+    let ended = named_children(&pair.a)[1].1;
+    pair.with(End::A, |endpoint, now| endpoint.terminate_child(now, ended)).unwrap();
+    pair.with(End::A, |endpoint, now| endpoint.reauthenticate(now, sa)).unwrap();
+    pair.run(secs(20));
+    pair.assert_agree();
+    let names: Vec<_> = named_children(&pair.a).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["net"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tidegate_esp::{AddressRange, Encapsulation, Ports};
 use tidegate_ike::connection::{Connection, EncapsulationPolicy};
 use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::wire::{ExchangeType, NotifyType};
-use tidegate_ike::{Cause, Framing, Transmit};
+use tidegate_ike::{Cause, DataEvent, Framing, Transmit};
 
 const A2: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 const A3: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 3));
@@ -126,6 +126,55 @@ fn traffic_never_goes_where_the_peer_does_not_answer() {
 }
 
 #[test]
+fn an_answer_about_one_address_says_nothing_of_the_next() {
+    // RFC 4555 §3.7: A goes on from A2 to A3 while its answer to COOKIE2 is under way.
+    let mut pair = plain(26);
+    addresses(&mut pair, End::A, &[A2]);
+    pair.pass(End::A);
+    while pair.pass(End::B) {}
+    let cookie = pair.take(End::A);
+    assert!(header(&cookie).response);
+    addresses(&mut pair, End::A, &[A3]);
+    pair.pass(End::A);
+    assert_eq!(path(&mut pair, End::B).remote.ip(), A3);
+    pair.deliver(End::B, &cookie);
+    assert_eq!(esp(&pair.b), (B, A), "nobody has answered at A3");
+    settle_by(&mut pair, &mut without(&[A, A2]));
+    assert_on(&mut pair, A3, B);
+}
+
+#[test]
+fn the_path_that_an_answer_came_on_is_taken_not_the_one_tried_last() {
+    // Nothing reaches B. What goes to B2 is answered late, when B has been tried once more.
+    let mut pair = set_up(27, &[B, B2], |_, _| {});
+    let mut late = None;
+    let mut tried = Vec::new();
+    while tried.last() != Some(&B) || late.is_none() {
+        assert!(tried.len() < 10, "{tried:?}");
+        run(&mut pair, 1, &mut |from, transmit| {
+            if from == End::A {
+                tried.push(transmit.path.remote.ip());
+                return (transmit.path.remote.ip() == B2).then(|| mirrored(&transmit.path));
+            }
+            late.get_or_insert_with(|| transmit.clone());
+            None
+        });
+    }
+    pair.deliver(End::A, &late.unwrap());
+    settle_by(&mut pair, &mut without(&[B]));
+    assert_on(&mut pair, A, B2);
+}
+
+#[test]
+fn esp_from_elsewhere_moves_no_peer_that_speaks_mobike() {
+    let mut pair = plain(28);
+    let child = pair.child(End::B);
+    let remote = SocketAddr::new(A2, 4500);
+    pair.with(End::B, |endpoint, now| endpoint.handle_data(now, DataEvent::PeerMoved { child, remote }));
+    assert_on(&mut pair, A, B);
+}
+
+#[test]
 fn a_peer_without_mobike_is_not_moved() {
     let mut pair = set_up(4, &[B], |end, connection| connection.mobike = end == End::A);
     addresses(&mut pair, End::A, &[A2]);
@@ -220,6 +269,7 @@ fn a_late_answer_to_an_update_does_not_undo_the_next() {
     addresses(&mut pair, End::A, &[A3]);
     pair.deliver(End::A, &answer);
     assert_ne!(esp(&pair.a), (A2, B), "nothing is done for an address that is gone");
+    assert!(moves(&pair.a).is_empty());
     run(&mut pair, 30, &mut without(&[A, A2]));
     assert_on(&mut pair, A3, B);
 }
