@@ -6,7 +6,7 @@ use crate::SequenceNumbers;
 use crate::crypto::{Cipher, OpeningKey, SealingKey, Suite};
 use crate::wire::HEADER_LEN;
 
-const GMAC_IV_LEN: usize = 8;
+const AEAD_IV_LEN: usize = 8;
 const GMAC_ICV_LEN: usize = 16;
 /// Of a packet under GMAC, the room in front of the bytes that move up for the high half.
 const SPI_LEN: usize = 4;
@@ -76,10 +76,12 @@ impl Transform {
         let (iv, rest) = rest.split_at_mut_checked(self.iv_len).ok_or(Failed)?;
         let body_len = rest.len().checked_sub(self.icv_len).ok_or(Failed)?;
         let (body, icv) = rest.split_at_mut_checked(body_len).ok_or(Failed)?;
-        let implicit = number.to_be_bytes();
-        let iv = if self.implicit_iv { &implicit } else { &*iv };
-        let (associated, tail) = self.associated(header, number);
-        key.seal(iv, associated.as_slice(header), body, tail.as_slice(), icv).map_err(|_| Failed)
+        if let Coverage::Mac = self.coverage {
+            return key.seal(iv, header, body, self.tail(number).as_slice(), icv).map_err(|_| Failed);
+        }
+        let nonce = self.aead_iv(iv, number).ok_or(Failed)?;
+        let associated = Associated::new(header, self.sequence_numbers, number);
+        key.seal(&nonce, associated.as_slice(), body, &[], icv).map_err(|_| Failed)
     }
 
     /// Opens a packet in place. Its plaintext, padding and trailer included, is what it returns.
@@ -95,21 +97,28 @@ impl Transform {
         }
         let (header, rest) = packet.split_first_chunk_mut::<HEADER_LEN>().ok_or(Failed)?;
         let (iv, body_and_icv) = rest.split_at_mut_checked(self.iv_len).ok_or(Failed)?;
-        let implicit = number.to_be_bytes();
-        let iv = if self.implicit_iv { &implicit } else { &*iv };
-        let (associated, tail) = self.associated(header, number);
-        key.open(iv, associated.as_slice(header), body_and_icv, tail.as_slice()).map_err(|_| Failed)
+        if let Coverage::Mac = self.coverage {
+            return key.open(iv, header, body_and_icv, self.tail(number).as_slice()).map_err(|_| Failed);
+        }
+        let nonce = self.aead_iv(iv, number).ok_or(Failed)?;
+        let associated = Associated::new(header, self.sequence_numbers, number);
+        key.open(&nonce, associated.as_slice(), body_and_icv, &[]).map_err(|_| Failed)
+    }
+
+    /// What follows the salt in the nonce.
+    #[inline]
+    fn aead_iv(&self, sent: &[u8], number: u64) -> Option<[u8; AEAD_IV_LEN]> {
+        // RFC 8750 §4: what is not sent is the whole sequence number.
+        if self.implicit_iv { Some(number.to_be_bytes()) } else { sent.first_chunk().copied() }
     }
 
     #[inline]
-    fn associated(&self, header: &[u8; HEADER_LEN], number: u64) -> (Associated, Tail) {
-        let [h0, h1, h2, h3, ..] = number.to_be_bytes();
-        let [s0, s1, s2, s3, l0, l1, l2, l3] = *header;
-        match (self.sequence_numbers, self.coverage) {
-            (SequenceNumbers::Short, _) => (Associated::Header, Tail::Empty),
-            (SequenceNumbers::Extended, Coverage::Mac) => (Associated::Header, Tail::High([h0, h1, h2, h3])),
-            (SequenceNumbers::Extended, Coverage::Associated | Coverage::Gmac) => {
-                (Associated::Extended([s0, s1, s2, s3, h0, h1, h2, h3, l0, l1, l2, l3]), Tail::Empty)
+    fn tail(&self, number: u64) -> Tail {
+        match self.sequence_numbers {
+            SequenceNumbers::Short => Tail::Empty,
+            SequenceNumbers::Extended => {
+                let [h0, h1, h2, h3, ..] = number.to_be_bytes();
+                Tail::High([h0, h1, h2, h3])
             }
         }
     }
@@ -162,17 +171,30 @@ impl Transform {
     }
 }
 
-/// What goes in front of the ciphertext, without a copy where the packet has it already.
-enum Associated {
-    Header,
-    Extended([u8; 12]),
+/// What an AEAD authenticates in front of the ciphertext: the header where it stands, or with the high half
+/// of the number in its midst.
+enum Associated<'a> {
+    Header(&'a [u8; HEADER_LEN]),
+    Extended([u8; HEADER_LEN + HIGH_LEN]),
 }
 
-impl Associated {
+impl<'a> Associated<'a> {
     #[inline]
-    fn as_slice<'a>(&'a self, header: &'a [u8; HEADER_LEN]) -> &'a [u8] {
+    fn new(header: &'a [u8; HEADER_LEN], sequence_numbers: SequenceNumbers, number: u64) -> Self {
+        match sequence_numbers {
+            SequenceNumbers::Short => Self::Header(header),
+            SequenceNumbers::Extended => {
+                let [s0, s1, s2, s3, l0, l1, l2, l3] = *header;
+                let [h0, h1, h2, h3, ..] = number.to_be_bytes();
+                Self::Extended([s0, s1, s2, s3, h0, h1, h2, h3, l0, l1, l2, l3])
+            }
+        }
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Header => header,
+            Self::Header(header) => *header,
             Self::Extended(bytes) => bytes,
         }
     }
@@ -193,6 +215,6 @@ impl Tail {
     }
 }
 
-fn gmac_iv(packet: &[u8]) -> Option<[u8; GMAC_IV_LEN]> {
+fn gmac_iv(packet: &[u8]) -> Option<[u8; AEAD_IV_LEN]> {
     packet.get(HEADER_LEN..)?.first_chunk().copied()
 }

@@ -19,6 +19,8 @@ pub struct Config {
     pub half_open_timeout: Duration,
     /// How often the mapping of a NAT in front of us is refreshed.
     pub keepalive: Duration,
+    /// Incomplete messages of all peers together take no more bytes than this.
+    pub fragment_memory: usize,
     /// No more IKE SAs than this, attempts and half-open ones included.
     pub most_sas: usize,
 }
@@ -33,6 +35,7 @@ impl Default for Config {
             half_open_per_source: 256,
             half_open_timeout: Duration::from_secs(30),
             keepalive: Duration::from_secs(20),
+            fragment_memory: 32 << 20,
             most_sas: 1 << 20,
         }
     }

@@ -3,14 +3,17 @@
 //! Both are immutable once loaded; SAs hold them by `Arc`, so a reload never changes an SA under way.
 
 use crate::auth::{LocalAuth, RemoteAuth};
+use crate::core::NON_ESP_MARKER;
+use crate::crypto::Secret;
 use crate::identity::{Identity, IdentityPattern};
 use crate::narrow::ConfiguredSelector;
 use crate::nat::SourceClaim;
+use crate::output::{Framing, Path};
 use crate::proposal::{EspProposal, IkeProposal};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_esp::{AddressRange, Limits, Marking, TfcPadding};
+use tidegate_esp::{AddressRange, Limits, Marking, TfcPadding, TrafficSelector};
 
 /// One peer, or one kind of peer, and how to talk to it.
 #[derive(Clone, Debug)]
@@ -213,6 +216,65 @@ impl Default for Retransmission {
     }
 }
 
+impl Connection {
+    /// A connection by a shared secret, to be adapted: everything else is as most want it, there are no
+    /// addresses yet, and no children.
+    pub fn psk(name: &str, local: Identity, remote: IdentityPattern, secret: Secret) -> Self {
+        let theirs = RemoteAuth::Psk(secret.clone());
+        Self::new(name, local, LocalAuth::Psk(secret), remote, theirs)
+    }
+
+    /// A connection to be adapted: everything that is not asked for is as most want it, there are no
+    /// addresses yet, and no children.
+    pub fn new(
+        name: &str,
+        local: Identity,
+        local_auth: LocalAuth,
+        remote: IdentityPattern,
+        remote_auth: RemoteAuth,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            local: LocalEnd { identity: local, auth: Arc::new(local_auth), addresses: Vec::new(), port: 500 },
+            remote: RemoteEnd {
+                identity: remote,
+                auth: Arc::new(remote_auth),
+                addresses: Vec::new(),
+                port: 500,
+            },
+            proposals: IkeProposal::default_list(),
+            children: Vec::new(),
+            lifetimes: IkeLifetimes::default(),
+            liveness: Some(Duration::from_secs(10)),
+            retransmission: Retransmission::default(),
+            fragment_size: Some(1280),
+            encapsulation: EncapsulationPolicy::Udp,
+            mobike: true,
+            childless: Childless::Allow,
+            request_addresses: Vec::new(),
+            pools: Vec::new(),
+            verify_pfs: false,
+        }
+    }
+}
+
+impl ChildConfig {
+    /// A child between these two, to be adapted: everything else is as most want it.
+    pub fn new(name: &str, local: TrafficSelector, remote: TrafficSelector) -> Self {
+        Self {
+            name: name.into(),
+            local: vec![ConfiguredSelector::Fixed(local)],
+            remote: vec![ConfiguredSelector::Fixed(remote)],
+            proposals: EspProposal::default_list(),
+            lifetimes: ChildLifetimes::default(),
+            replay_window: 1024,
+            tfc: TfcPadding::None,
+            marking: Marking::default(),
+            start: ChildStart::WithIke,
+        }
+    }
+}
+
 impl Retransmission {
     /// The wait after the `attempt`-th sending, counted from 0.
     pub fn wait(&self, attempt: u32) -> Duration {
@@ -225,6 +287,17 @@ impl EncapsulationPolicy {
     /// What our messages say of the address they leave from.
     pub(crate) fn claim(self) -> SourceClaim {
         if self == Self::Udp { SourceClaim::Forced } else { SourceClaim::Honest }
+    }
+}
+
+impl Connection {
+    /// Longest IKE message on this path before it goes in fragments; the marker counts as well.
+    pub(crate) fn fragment_limit(&self, path: Path) -> Option<usize> {
+        let marker = match path.framing {
+            Framing::Bare => 0,
+            Framing::Marked => NON_ESP_MARKER.len(),
+        };
+        self.fragment_size.map(|size| usize::from(size).saturating_sub(marker))
     }
 }
 

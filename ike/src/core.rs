@@ -15,11 +15,12 @@ use crate::sa::IkeSa;
 use crate::sa::established::Luggage;
 use crate::wire::IkeSpi;
 use crate::{Config, Now, SaId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::Spi;
+use tidegate_esp::spi::SpiAllocator;
 
 /// Everything of an endpoint but its table of SAs.
 pub(crate) struct Core {
@@ -34,8 +35,11 @@ pub(crate) struct Core {
     pub(crate) outputs: Outputs,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) ids: Ids,
-    pub(crate) spis: crate::spis::Spis,
+    pub(crate) turn: u64,
+    pub(crate) spis: SpiAllocator,
     pub(crate) now: Now,
+    /// What incomplete messages take, of all SAs together.
+    pub(crate) fragments_held: usize,
 }
 
 /// What a step of one SA asks of the endpoint.
@@ -68,10 +72,8 @@ pub(crate) enum Effect {
     Authenticated {
         /// In which IKE SA.
         sa: SaId,
-        /// Who it is.
-        peer: Identity,
-        /// It holds no other SA with us.
-        initial_contact: bool,
+        /// It held no other SA with us when it began this one, which was not before then.
+        alone_since: Option<u64>,
     },
     /// A half-open SA is half-open no more.
     HalfOpenOver(SaId),
@@ -79,8 +81,9 @@ pub(crate) enum Effect {
     Reauthenticate(SaId, Arc<Connection>, Path),
 }
 
-/// The IKE SAs of each peer that has proved who it is.
-pub(crate) type Peers = BTreeMap<Identity, Vec<SaId>>;
+/// The IKE SAs of each peer that has proved who it is. One peer may have very many.
+#[derive(Default)]
+pub(crate) struct Peers(BTreeSet<(Arc<Identity>, SaId)>);
 
 /// Hands out names for SAs; a name is never given twice.
 #[derive(Debug, Default)]
@@ -106,7 +109,33 @@ impl Ids {
     }
 }
 
+impl Peers {
+    pub(crate) fn add(&mut self, peer: Arc<Identity>, sa: SaId) {
+        self.0.insert((peer, sa));
+    }
+
+    pub(crate) fn remove(&mut self, peer: Arc<Identity>, sa: SaId) {
+        self.0.remove(&(peer, sa));
+    }
+
+    /// The IKE SAs of one peer.
+    pub(crate) fn of(&self, peer: &Arc<Identity>) -> impl Iterator<Item = SaId> {
+        let from_here = self.0.range((Arc::clone(peer), SaId::FIRST)..);
+        from_here.take_while(move |(other, _)| other == peer).map(|(_, sa)| *sa)
+    }
+
+    fn know(&self, peer: &Identity) -> bool {
+        self.of(&Arc::new(peer.clone())).next().is_some()
+    }
+}
+
 impl Core {
+    /// The next place in the order in which SAs begin and are established: clocks are too coarse for it.
+    pub(crate) fn turn(&mut self) -> u64 {
+        self.turn = self.turn.saturating_add(1);
+        self.turn
+    }
+
     /// Random bytes of a fixed number.
     pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -127,6 +156,17 @@ impl Core {
                 return IkeSpi(value);
             }
         }
+    }
+
+    /// An SPI for a child to be; `None` when all are taken.
+    pub(crate) fn inbound_spi(&mut self) -> Option<Spi> {
+        let random = u32::from_be_bytes(self.random());
+        self.spis.allocate(random, self.now.time.as_nanos()).ok()
+    }
+
+    /// Nobody receives on it any more. It rests for a while, so that a straggler meets no stranger.
+    pub(crate) fn give_back_spi(&mut self, spi: Spi) {
+        self.spis.release(spi, (self.now.time + SPI_REST).as_nanos());
     }
 
     /// A span shortened at random by up to `jitter`.
@@ -164,13 +204,16 @@ impl Core {
 
     /// Whether we hold no IKE SA with the one peer that this can be (RFC 7296 §2.4).
     pub(crate) fn is_first_contact(&self, peer: &IdentityPattern) -> bool {
-        matches!(peer, IdentityPattern::Exact(identity) if !self.peers.contains_key(identity))
+        matches!(peer, IdentityPattern::Exact(identity) if !self.peers.know(identity))
     }
 
     pub(crate) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 }
+
+/// How long an SPI rests before it may be given again.
+const SPI_REST: Duration = Duration::from_secs(5);
 
 /// Stands before an IKE message that shares its port with ESP (RFC 3948 §2.2).
 pub(crate) const NON_ESP_MARKER: [u8; 4] = [0; 4];

@@ -38,8 +38,11 @@ pub(crate) struct Knock<'a> {
 /// What becomes of an IKE_SA_INIT request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Judgment {
-    /// It is taken.
-    Admit,
+    /// It is taken; whether its sender has shown that it can be reached there.
+    Admit {
+        /// It has.
+        proven: bool,
+    },
     /// It is answered with this cookie.
     Challenge(Vec<u8>),
     /// It shows a cookie that is not ours, or too old; it gets a new one.
@@ -80,7 +83,7 @@ impl Gate {
         let from_here = self.by_source.get(&network(knock.source)).copied().unwrap_or(0);
         let crowded = self.half_open >= config.cookie_threshold || from_here >= config.half_open_per_source;
         if !crowded && knock.cookie.is_none() {
-            return Judgment::Admit;
+            return Judgment::Admit { proven: false };
         }
         self.refresh_secrets(now, random);
         let valid = knock.cookie.map(|cookie| self.is_ours(provider, knock, cookie));
@@ -88,22 +91,28 @@ impl Gate {
             None => Judgment::Challenge(self.bake(provider, knock, 0)),
             Some(false) if crowded => Judgment::BadCookie(self.bake(provider, knock, 0)),
             // It was asked for one before we restarted, or while there was a crowd; now there is none.
-            Some(false) => Judgment::Admit,
+            Some(false) => Judgment::Admit { proven: false },
             Some(true) if self.half_open >= config.half_open_limit => Judgment::Full,
             Some(true) if from_here >= config.half_open_per_source => Judgment::Full,
-            Some(true) => Judgment::Admit,
+            Some(true) => Judgment::Admit { proven: true },
         }
     }
 
-    /// One more half-open SA.
-    pub(crate) fn entered(&mut self, source: IpAddr) {
+    /// One more half-open SA. It counts for its source only if that is not perhaps a forgery, by which
+    /// anybody could use up what another is allowed.
+    pub(crate) fn entered(&mut self, source: IpAddr, proven: bool) {
         self.half_open += 1;
-        *self.by_source.entry(network(source)).or_default() += 1;
+        if proven {
+            *self.by_source.entry(network(source)).or_default() += 1;
+        }
     }
 
     /// One less.
-    pub(crate) fn left(&mut self, source: IpAddr) {
+    pub(crate) fn left(&mut self, source: IpAddr, proven: bool) {
         self.half_open = self.half_open.saturating_sub(1);
+        if !proven {
+            return;
+        }
         let source = network(source);
         if let Some(count) = self.by_source.get_mut(&source) {
             *count = count.saturating_sub(1);

@@ -37,9 +37,15 @@ struct State {
     fresh: Option<IpAddr>,
     /// Addresses that came back.
     free: BTreeSet<IpAddr>,
-    held: BTreeSet<IpAddr>,
+    held: BTreeMap<IpAddr, Holder>,
     /// What each peer had last; it gets the same again if it can.
     last: BTreeMap<Identity, IpAddr>,
+}
+
+/// Who has an address. One peer has it in two IKE SAs while the second takes the place of the first.
+struct Holder {
+    peer: Identity,
+    sas: usize,
 }
 
 /// What a peer gets.
@@ -114,10 +120,8 @@ impl Pools {
     /// The SA is gone; what it had may be given to others.
     pub(crate) fn release(&mut self, sa: SaId) {
         for (name, address) in self.by_sa.remove(&sa).unwrap_or_default() {
-            if let Some(state) = self.pools.get_mut(&name)
-                && state.held.remove(&address)
-            {
-                state.free.insert(address);
+            if let Some(state) = self.pools.get_mut(&name) {
+                state.give_back(address);
             }
         }
     }
@@ -138,17 +142,18 @@ impl Pools {
 impl State {
     fn new(pool: Pool) -> Self {
         let fresh = Some(pool.addresses.start());
-        Self { pool, fresh, free: BTreeSet::new(), held: BTreeSet::new(), last: BTreeMap::new() }
+        Self { pool, fresh, free: BTreeSet::new(), held: BTreeMap::new(), last: BTreeMap::new() }
     }
 
-    /// What the peer had last, or what it wishes, or one never given, or any that came back.
+    /// What the peer has or had last, or what it wishes, or one never given, or any that came back.
     fn take(&mut self, peer: &Identity, wish: Option<IpAddr>) -> Option<IpAddr> {
-        let again = self.last.get(peer).copied().filter(|address| self.free.contains(address));
-        let wished = wish.filter(|address| self.free.contains(address));
-        let address =
-            again.or(wished).or_else(|| self.next_fresh()).or_else(|| self.free.first().copied())?;
+        let again = self.last.get(peer).copied().filter(|address| self.is_for(*address, peer));
+        let address = again
+            .or_else(|| wish.filter(|address| self.is_for(*address, peer)))
+            .or_else(|| self.next_fresh())
+            .or_else(|| self.free.first().copied())?;
         self.free.remove(&address);
-        self.held.insert(address);
+        self.held.entry(address).or_insert_with(|| Holder { peer: peer.clone(), sas: 0 }).sas += 1;
         if self.last.len() >= MOST_REMEMBERED {
             self.last.clear();
         }
@@ -156,10 +161,30 @@ impl State {
         Some(address)
     }
 
+    /// Whether the peer may have this address: it is one of ours, and nobody else has it.
+    fn is_for(&self, address: IpAddr, peer: &Identity) -> bool {
+        self.pool.addresses.contains(address)
+            && self.held.get(&address).is_none_or(|holder| holder.peer == *peer)
+    }
+
+    fn give_back(&mut self, address: IpAddr) {
+        let Some(holder) = self.held.get_mut(&address) else { return };
+        holder.sas -= 1;
+        if holder.sas == 0 {
+            self.held.remove(&address);
+            self.free.insert(address);
+        }
+    }
+
     fn next_fresh(&mut self) -> Option<IpAddr> {
-        let address = self.fresh?;
-        self.fresh = successor(address).filter(|next| self.pool.addresses.contains(*next));
-        Some(address)
+        loop {
+            let address = self.fresh?;
+            self.fresh = successor(address).filter(|next| self.pool.addresses.contains(*next));
+            // Somebody may have wished for it before its turn came.
+            if !self.held.contains_key(&address) && !self.free.contains(&address) {
+                return Some(address);
+            }
+        }
     }
 }
 

@@ -95,9 +95,13 @@ impl Aead {
     /// Salt first, then the IV (RFC 4106 §4, RFC 7634 §2).
     #[inline]
     fn nonce(&self, iv: &[u8; AEAD_IV_LEN]) -> [u8; SALT_LEN + AEAD_IV_LEN] {
-        let [s0, s1, s2, s3] = self.salt.0;
-        let [i0, i1, i2, i3, i4, i5, i6, i7] = *iv;
-        [s0, s1, s2, s3, i0, i1, i2, i3, i4, i5, i6, i7]
+        // Eight bytes and four, as the cipher reads them: a load that spans two stores waits for both.
+        let (salt, iv) = (u32::from_be_bytes(self.salt.0), u64::from_be_bytes(*iv));
+        let mut nonce = [0; SALT_LEN + AEAD_IV_LEN];
+        let (front, back) = nonce.split_at_mut(8);
+        front.copy_from_slice(&(u64::from(salt) << 32 | iv >> 32).to_be_bytes());
+        back.copy_from_slice(&(iv as u32).to_be_bytes());
+        nonce
     }
 }
 

@@ -5,6 +5,7 @@
 use super::aead::Aead;
 use super::cbc::{Decrypt, Encrypt};
 use super::mac::Mac;
+use super::suite::AEAD_ICV_LEN;
 use super::{Backend, Cipher, KeyMaterial, Suite};
 use std::error::Error;
 use std::fmt;
@@ -145,9 +146,11 @@ impl OpeningKey {
         body_and_icv: &'a mut [u8],
         tail: &[u8],
     ) -> Result<&'a mut [u8], OpenError> {
-        let body_len = body_and_icv.len().checked_sub(self.suite.icv_len()).ok_or(OpenError::TooShort)?;
         match &self.algorithm {
             Algorithm::Aead(aead) => {
+                if body_and_icv.len() < AEAD_ICV_LEN {
+                    return Err(OpenError::TooShort);
+                }
                 let iv = iv.try_into().map_err(|_| OpenError::IvLength)?;
                 if !tail.is_empty() {
                     return Err(OpenError::Tail);
@@ -155,6 +158,7 @@ impl OpeningKey {
                 aead.open(iv, aad, body_and_icv).map_err(|_| OpenError::Integrity)
             }
             Algorithm::Mac { cipher, mac } => {
+                let body_len = body_and_icv.len().checked_sub(mac.icv_len()).ok_or(OpenError::TooShort)?;
                 let (body, icv) = body_and_icv.split_at_mut_checked(body_len).ok_or(OpenError::TooShort)?;
                 if !mac.verify([aad, iv, body, tail], icv) {
                     return Err(OpenError::Integrity);

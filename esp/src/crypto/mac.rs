@@ -33,6 +33,10 @@ impl Mac {
         Some(Self { integrity, key })
     }
 
+    pub(super) fn icv_len(&self) -> usize {
+        self.integrity.icv_len()
+    }
+
     /// Writes the code of all pieces, one behind the other, into `icv`; `None` when that has another length.
     #[inline]
     pub(super) fn sign(&self, pieces: [&[u8]; 4], icv: &mut [u8]) -> Option<()> {

@@ -141,3 +141,9 @@ pub(crate) fn forge(params: &Params, number: u64, plaintext: &[u8]) -> Vec<u8> {
         .unwrap();
     packet
 }
+
+/// Bytes of a hexadecimal string; anything that is not a digit only separates.
+pub(crate) fn hex(digits: &str) -> Vec<u8> {
+    let digits: Vec<u8> = digits.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}

@@ -5,8 +5,8 @@ use crate::connection::Connection;
 use crate::core::Effect;
 use crate::event::Event;
 use crate::exchange::rekey_ike;
-use crate::identity::Identity;
 use crate::output::Path;
+use crate::sa::child::Fate;
 use crate::sa::established::Luggage;
 use crate::sa::initiate::Goal;
 use crate::sa::{IkeSa, State};
@@ -18,6 +18,7 @@ impl Endpoint {
     pub(super) fn after_step(&mut self, id: SaId) {
         self.table.reindex(id);
         self.bury_if_closed(id);
+        self.core.fragments_held = self.table.fragments_held();
         self.settle_effects();
     }
 
@@ -28,14 +29,16 @@ impl Endpoint {
                 Effect::Spawn(sa) => {
                     let id = sa.frame.id;
                     let name = match &sa.state {
-                        State::Established(sa) => Some((Arc::clone(&sa.connection.name), (*sa.peer).clone())),
+                        State::Established(sa) => {
+                            Some((Arc::clone(&sa.connection.name), Arc::clone(&sa.peer)))
+                        }
                         _ => None,
                     };
                     self.table.insert(*sa);
                     if let Some((name, peer)) = name {
                         self.table.name_connection(id, name);
-                        self.table.set_peer(id, peer.clone());
-                        self.core.peers.entry(peer).or_default().push(id);
+                        self.table.set_peer(id, Arc::clone(&peer));
+                        self.core.peers.add(peer, id);
                     }
                     self.table.reindex(id);
                 }
@@ -44,9 +47,7 @@ impl Endpoint {
                 Effect::Close(id, verdict) => self.close(id, verdict),
                 Effect::ChildAdded(child, id) => self.table.add_child(child, id),
                 Effect::ChildRemoved(child) => self.table.remove_child(child),
-                Effect::Authenticated { sa, peer, initial_contact } => {
-                    self.authenticated(sa, peer, initial_contact);
-                }
+                Effect::Authenticated { sa, alone_since } => self.authenticated(sa, alone_since),
                 Effect::HalfOpenOver(id) => self.half_open_over(id),
                 Effect::Reauthenticate(old, connection, path) => self.begin_again(old, &connection, path),
             }
@@ -72,45 +73,50 @@ impl Endpoint {
 
     /// The peer of an SA that ends is no longer known by it.
     fn leave_peers(&mut self, id: SaId) {
-        let Some(peer) = self.table.take_peer(id) else { return };
-        if let Some(ids) = self.core.peers.get_mut(&peer) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.core.peers.remove(&peer);
-            }
+        if let Some(peer) = self.table.take_peer(id) {
+            self.core.peers.remove(peer, id);
         }
     }
 
     pub(super) fn half_open_over(&mut self, id: SaId) {
-        if let Some(source) = self.table.end_half_open(id) {
-            self.gate.left(source);
+        if let Some(knocked) = self.table.end_half_open(id) {
+            self.gate.left(knocked.by.0.ip(), knocked.proven);
         }
     }
 
     fn adopt(&mut self, from: SaId, to: SaId, luggage: Luggage) {
         if self.table.established(to).is_none() {
+            self.core.pools.release(to);
             return luggage.discard(&mut self.core);
         }
         let lingering: Vec<_> = luggage.spis().collect();
         for child in lingering {
             self.table.add_child(child, to);
         }
-        self.core.pools.hand_over(from, to);
-        if let Some(heir) = luggage.replaced_by.and_then(|id| self.table.get_mut(id)) {
-            heir.replace_instead(to);
-        }
+        self.replacement_moves(from, to, &luggage);
         self.core.event(Event::IkeRekeyed { old: from, new: to });
-        if let Some((_, old)) =
-            luggage.replaces.and_then(|id| self.table.get_mut(id)).and_then(IkeSa::established)
-        {
-            old.replaced_by = Some(to);
-        }
         self.step(to, |sa, core| {
             sa.with_established(core, |mut sa, frame, core| {
                 sa.adopt(frame, core, luggage);
                 sa.advance(frame, core)
             });
         });
+    }
+
+    /// A reauthentication is under way from or to an IKE SA that has just been rekeyed.
+    fn replacement_moves(&mut self, from: SaId, to: SaId, luggage: &Luggage) {
+        if let Some(replacement) = luggage.replaced_by {
+            match self.table.get_mut(replacement).map(|sa| &mut sa.state) {
+                Some(State::Initiating(attempt)) => attempt.replaces_instead(to),
+                Some(State::Established(sa)) if sa.replaces == Some(from) => sa.replaces = Some(to),
+                _ => {}
+            }
+        }
+        if let Some(replaced) = luggage.replaces
+            && let Some((_, sa)) = self.table.get_mut(replaced).and_then(IkeSa::established)
+        {
+            sa.replaced_by = Some(to);
+        }
     }
 
     fn settle(&mut self, old: SaId, winner: SaId) {
@@ -128,24 +134,22 @@ impl Endpoint {
         });
     }
 
-    fn authenticated(&mut self, sa: SaId, peer: Identity, initial_contact: bool) {
+    fn authenticated(&mut self, sa: SaId, alone_since: Option<u64>) {
         let Some(established) = self.table.established(sa) else { return };
+        let peer = Arc::clone(&established.peer);
         let ours = established.connection.local.identity.clone();
         let name = Arc::clone(&established.connection.name);
         self.table.name_connection(sa, name);
-        self.table.set_peer(sa, peer.clone());
-        let others = self.core.peers.entry(peer).or_default();
-        let known = others.clone();
-        if !others.contains(&sa) {
-            others.push(sa);
-        }
-        if !initial_contact {
-            return;
-        }
-        // RFC 7296 §2.4: the peer says that it has no other IKE SA between these two identities.
-        for old in known.into_iter().filter(|old| *old != sa) {
+        self.table.set_peer(sa, Arc::clone(&peer));
+        self.core.peers.add(Arc::clone(&peer), sa);
+        let Some(since) = alone_since else { return };
+        // RFC 7296 §2.4: the peer says that it has no other IKE SA between these two identities. One that was
+        // set up since may have crossed this one on the way: of that it speaks no word.
+        let others: Vec<_> = self.core.peers.of(&peer).filter(|old| *old != sa).collect();
+        for old in others {
+            let before = self.table.get(old).is_some_and(|old| old.frame.turn < since);
             let same = self.table.established(old).is_some_and(|old| old.connection.local.identity == ours);
-            if same {
+            if same && before {
                 self.forget(old, Verdict::new(Culprit::Peer, Cause::PeerRestarted));
             }
         }
@@ -155,20 +159,19 @@ impl Endpoint {
     /// they all stand.
     fn begin_again(&mut self, old: SaId, connection: &Arc<Connection>, path: Path) {
         let Some(established) = self.table.established(old) else { return };
-        if established.replaced_by.is_some_and(|heir| self.table.get(heir).is_some()) {
+        // Once at a time.
+        if established.replaced_by.is_some_and(|other| self.table.get(other).is_some()) {
             return;
         }
         // As it is loaded now, if it still is.
         let connection = self.core.registry.get(&connection.name).unwrap_or(connection).clone();
-        let children = established.children.iter().map(|child| Arc::clone(&child.config)).collect();
+        let standing = established.children.iter().filter(|child| child.fate == Fate::Standing);
+        let children = standing.map(|child| Arc::clone(&child.config)).collect();
         let deadline = self.core.now.time + connection.retransmission.give_up;
         let goal = Goal { replaces: Some(old), ..Goal::new(connection, children, deadline) };
-        if let Ok(heir) = self.attempt(goal, path) {
-            self.step(old, |sa, _| {
-                if let Some((_, sa)) = sa.established() {
-                    sa.replaced_by = Some(heir);
-                }
-            });
+        let replacement = self.attempt(goal, path).ok();
+        if let Some((_, sa)) = self.table.get_mut(old).and_then(IkeSa::established) {
+            sa.replaced_by = replacement;
         }
     }
 }

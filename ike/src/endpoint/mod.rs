@@ -39,7 +39,11 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use table::Table;
+use tidegate_esp::spi::SpiAllocator;
 use tidegate_esp::{Spi, TrafficSelector};
+
+/// As many inbound SPIs as the packet side has slots for.
+const MOST_SPIS: u32 = 1 << 20;
 
 /// An IKEv2 engine: any number of IKE SAs in both roles.
 pub struct Endpoint {
@@ -126,8 +130,10 @@ impl Endpoint {
                 outputs: Outputs::new(),
                 effects: VecDeque::new(),
                 ids: Ids::default(),
-                spis: crate::spis::Spis::default(),
+                turn: 0,
+                spis: SpiAllocator::new(MOST_SPIS),
                 now: Now { time: Time::ZERO, wall: WallTime(0) },
+                fragments_held: 0,
             },
             table: Table::default(),
             gate: Gate::default(),
@@ -282,16 +288,13 @@ impl Endpoint {
                 }
             }
             DataEvent::FirstInbound(spi) => self.with_child(spi, |sa, _, core| {
-                if let Some(child) = sa.child_mut(spi) {
-                    child.confirm();
-                }
                 if let Some(old) = sa.predecessor_of(spi) {
                     core.outputs.push_back(Output::MoveOutbound { from: old, to: spi });
                 }
             }),
             DataEvent::PeerMoved { child, remote } => self.with_child(child, |sa, frame, core| {
-                let framing = frame.path.framing;
-                sa.peer_is_at(frame, core, remote, framing);
+                let path = Path { remote, ..frame.path };
+                sa.peer_is_at(frame, core, path);
             }),
             DataEvent::Activity(spi) => {
                 let heard = self.core.now.time;
@@ -335,6 +338,11 @@ impl Endpoint {
         self.len() == 0
     }
 
+    /// How many bytes of incomplete messages are held.
+    pub fn fragments_held(&self) -> usize {
+        self.core.fragments_held
+    }
+
     /// How many inbound SPIs are given away, addresses leased and SAs half-open: all zero once every SA is
     /// gone, or something leaks.
     pub fn resources(&self) -> [usize; 3] {
@@ -374,7 +382,7 @@ impl Endpoint {
         }
         let id = self.core.ids.take();
         let spis = SpiPair { initiator: self.core.ike_spi(), responder: IkeSpi(0) };
-        let mut frame = Frame::new(id, Role::Initiator, spis, path, self.core.now.time);
+        let mut frame = Frame::new(&mut self.core, id, Role::Initiator, spis, path);
         let name = Arc::clone(&goal.connection.name);
         let state = Attempt::begin(goal, &mut frame, &mut self.core);
         self.table.insert(IkeSa { frame, state });
@@ -391,7 +399,7 @@ impl Endpoint {
         for id in self.table.of_connection(&connection.name) {
             match self.table.established(id) {
                 Some(sa) if sa.standing == Standing::Active => {
-                    if sa.child_named(&config.name).is_none() {
+                    if !sa.has_or_awaits(&config.name) {
                         let _ = self.want(id, Task::CreateChild { config, packet: Some(packet) });
                     }
                     return;

@@ -17,10 +17,13 @@ use crate::sa::respond::HalfOpen;
 use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
 use crate::time::Now;
 use crate::wire::{
-    ExchangeType, Header, IkeSpi, Informational, MessageId, Notify, NotifyType, PayloadChain, SaInitRequest,
-    SaInitResponse,
+    ExchangeType, Header, IkeSpi, Informational, MessageId, Notify, NotifyType, PayloadChain, PayloadType,
+    SaInitRequest, SaInitResponse,
 };
 use ring::digest::{SHA256, digest};
+
+/// The longest IKE_SA_INIT request that is looked at: many proposals and the largest public value fit well.
+const MAX_KNOCK: usize = 8192;
 
 /// What an IKE_SA_INIT request came to.
 enum Offer {
@@ -78,12 +81,16 @@ impl Endpoint {
             return self.core.counters.drop(Drop::Malformed);
         }
         let knocked = knocked(path, message);
-        if let Some(id) = self.table.half_open(&knocked) {
+        if let Some(id) = self.table.half_open(&knocked.by) {
             return self.step(id, |sa, core| {
                 if let State::Responding(half) = &sa.state {
                     half.repeat_answer(&sa.frame, core);
                 }
             });
+        }
+        // It is kept until its sender has proved who it is, and anybody may be its sender.
+        if message.len() > MAX_KNOCK {
+            return self.core.counters.drop(Drop::Malformed);
         }
         let request = match SaInitRequest::parse(header.next_payload, body) {
             Ok(request) => request,
@@ -106,7 +113,9 @@ impl Endpoint {
             &knock,
         );
         match judgment {
-            Judgment::Admit => self.admit(path, header, request, message, knocked),
+            Judgment::Admit { proven } => {
+                self.admit(path, header, request, message, Knocked { proven, ..knocked });
+            }
             Judgment::Challenge(cookie) => self.challenge(path, header, cookie),
             Judgment::BadCookie(cookie) => {
                 self.core.counters.drop(Drop::Cookie);
@@ -157,11 +166,11 @@ impl Endpoint {
         };
         let id = self.core.ids.take();
         let spis = SpiPair { initiator: header.initiator_spi, responder: spi };
-        let mut frame = Frame::new(id, Role::Responder, spis, path, self.core.now.time);
+        let mut frame = Frame::new(&mut self.core, id, Role::Responder, spis, path);
         let state = HalfOpen::begin(&mut frame, &mut self.core, request, message, choice, forced);
         self.table.insert(IkeSa { frame, state });
         self.table.begin_half_open(id, knocked);
-        self.gate.entered(path.remote.ip());
+        self.gate.entered(path.remote.ip(), knocked.proven);
         self.after_step(id);
     }
 
@@ -200,6 +209,15 @@ impl Endpoint {
 
     fn unknown_spi(&mut self, path: Path, header: &Header) {
         self.core.counters.drop(Drop::UnknownSpi);
+        // RFC 7296 §1.5: an INFORMATIONAL in clear says that somebody does not know an SPI of ours. It is
+        // a hint, and never answered.
+        let in_clear = header.next_payload == PayloadType::NOTIFY.0;
+        if in_clear && header.exchange == ExchangeType::Informational {
+            for id in self.table.at(path.remote) {
+                self.step(id, IkeSa::hint);
+            }
+            return;
+        }
         // RFC 7296 §2.21.4: a response is never answered.
         if !header.response {
             self.answer_statelessly(path, header, Notify::new(NotifyType::INVALID_IKE_SPI));
@@ -236,5 +254,5 @@ fn knocked(path: Path, message: &[u8]) -> Knocked {
     let mut short = [0; 16];
     let whole = digest(&SHA256, message);
     short.iter_mut().zip(whole.as_ref()).for_each(|(to, from)| *to = *from);
-    (path.remote, short)
+    Knocked { by: (path.remote, short), proven: false }
 }

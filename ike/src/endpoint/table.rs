@@ -17,8 +17,16 @@ pub struct SaId {
     pub(crate) generation: u32,
 }
 
-/// A request that began a half-open SA: where it came from, and a digest of all of it.
-pub(super) type Knocked = (SocketAddr, [u8; 16]);
+/// What a request to set up an IKE SA is known by: where it came from, and a digest of all of it.
+pub(super) type Knocker = (SocketAddr, [u8; 16]);
+
+/// A request that began a half-open SA.
+#[derive(Clone, Copy)]
+pub(super) struct Knocked {
+    pub(super) by: Knocker,
+    /// It brought a cookie of ours, so it does come from there.
+    pub(super) proven: bool,
+}
 
 #[derive(Default)]
 pub(super) struct Table {
@@ -26,20 +34,28 @@ pub(super) struct Table {
     count: usize,
     by_spi: BTreeMap<IkeSpi, SaId>,
     by_child: BTreeMap<Spi, SaId>,
-    by_connection: BTreeMap<Arc<str>, BTreeSet<SaId>>,
-    by_host: BTreeMap<IpAddr, BTreeSet<SaId>>,
-    half_open: BTreeMap<Knocked, SaId>,
+    by_connection: BTreeSet<(Arc<str>, SaId)>,
+    by_host: BTreeSet<(IpAddr, SaId)>,
+    half_open: BTreeMap<Knocker, SaId>,
     deadlines: BTreeSet<(Time, SaId)>,
+    fragments_held: usize,
 }
 
 struct Entry {
     sa: IkeSa,
     spi: IkeSpi,
     deadline: Option<Time>,
+    fragments_held: usize,
     host: IpAddr,
     connection: Option<Arc<str>>,
-    peer: Option<Identity>,
-    knocked: Option<Knocked>,
+    peer: Option<Arc<Identity>>,
+    /// Apart, because it is wanted for a moment of a long life.
+    knocked: Option<Box<Knocked>>,
+}
+
+impl SaId {
+    /// None comes before it.
+    pub(crate) const FIRST: Self = Self { slot: 0, generation: 0 };
 }
 
 impl Table {
@@ -52,11 +68,12 @@ impl Table {
             self.slots.resize_with(slot + 1, || None);
         }
         self.by_spi.insert(spi, id);
-        self.by_host.entry(host).or_default().insert(id);
+        self.by_host.insert((host, id));
         self.slots[slot] = Some(Box::new(Entry {
             sa,
             spi,
             deadline: None,
+            fragments_held: 0,
             host,
             connection: None,
             peer: None,
@@ -69,13 +86,14 @@ impl Table {
         self.entry(id)?;
         let entry = self.slots.get_mut(id.slot as usize)?.take()?;
         self.count -= 1;
+        self.fragments_held = self.fragments_held.saturating_sub(entry.fragments_held);
         self.by_spi.remove(&entry.spi);
-        take_from(&mut self.by_host, &entry.host, id);
-        if let Some(name) = &entry.connection {
-            take_from(&mut self.by_connection, name, id);
+        self.by_host.remove(&(entry.host, id));
+        if let Some(name) = entry.connection {
+            self.by_connection.remove(&(name, id));
         }
         if let Some(knocked) = &entry.knocked {
-            self.half_open.remove(knocked);
+            self.half_open.remove(&knocked.by);
         }
         if let Some(at) = entry.deadline {
             self.deadlines.remove(&(at, id));
@@ -139,24 +157,25 @@ impl Table {
     }
 
     /// The SAs of a connection, the oldest slot first.
-    pub(super) fn of_connection(&self, name: &str) -> Vec<SaId> {
-        self.by_connection.get(name).into_iter().flatten().copied().collect()
+    pub(super) fn of_connection(&self, name: &Arc<str>) -> Vec<SaId> {
+        let from_here = self.by_connection.range((Arc::clone(name), SaId::FIRST)..);
+        from_here.take_while(|(other, _)| other == name).map(|(_, id)| *id).collect()
     }
 
     pub(super) fn name_connection(&mut self, id: SaId, name: Arc<str>) {
         if let Some(entry) = self.entry_mut(id) {
             entry.connection = Some(Arc::clone(&name));
-            self.by_connection.entry(name).or_default().insert(id);
+            self.by_connection.insert((name, id));
         }
     }
 
     /// Who the peer of an SA is; said once.
-    pub(super) fn take_peer(&mut self, id: SaId) -> Option<Identity> {
+    pub(super) fn take_peer(&mut self, id: SaId) -> Option<Arc<Identity>> {
         self.entry_mut(id)?.peer.take()
     }
 
     /// Remembers who the peer of an SA is.
-    pub(super) fn set_peer(&mut self, id: SaId, peer: Identity) {
+    pub(super) fn set_peer(&mut self, id: SaId, peer: Arc<Identity>) {
         if let Some(entry) = self.entry_mut(id) {
             entry.peer = Some(peer);
         }
@@ -164,26 +183,27 @@ impl Table {
 
     /// The SAs with a peer at this address and port.
     pub(super) fn at(&self, remote: SocketAddr) -> Vec<SaId> {
-        let here = self.by_host.get(&remote.ip()).into_iter().flatten();
-        here.copied().filter(|id| self.get(*id).is_some_and(|sa| sa.frame.path.remote == remote)).collect()
+        let from_here = self.by_host.range((remote.ip(), SaId::FIRST)..);
+        let here = from_here.take_while(|(host, _)| *host == remote.ip()).map(|(_, id)| *id);
+        here.filter(|id| self.get(*id).is_some_and(|sa| sa.frame.path.remote == remote)).collect()
     }
 
-    pub(super) fn half_open(&self, knocked: &Knocked) -> Option<SaId> {
-        self.half_open.get(knocked).copied()
+    pub(super) fn half_open(&self, knocker: &Knocker) -> Option<SaId> {
+        self.half_open.get(knocker).copied()
     }
 
     pub(super) fn begin_half_open(&mut self, id: SaId, knocked: Knocked) {
         if let Some(entry) = self.entry_mut(id) {
-            entry.knocked = Some(knocked);
-            self.half_open.insert(knocked, id);
+            entry.knocked = Some(Box::new(knocked));
+            self.half_open.insert(knocked.by, id);
         }
     }
 
-    /// Where a half-open SA came from, if it still was one.
-    pub(super) fn end_half_open(&mut self, id: SaId) -> Option<IpAddr> {
+    /// What began a half-open SA, if it still was one.
+    pub(super) fn end_half_open(&mut self, id: SaId) -> Option<Knocked> {
         let knocked = self.entry_mut(id)?.knocked.take()?;
-        self.half_open.remove(&knocked);
-        Some(knocked.0.ip())
+        self.half_open.remove(&knocked.by);
+        Some(*knocked)
     }
 
     /// Brings what an SA is found by up to date after a step.
@@ -194,6 +214,16 @@ impl Table {
         let (old_deadline, old_host) = (entry.deadline, entry.host);
         entry.deadline = deadline;
         entry.host = host;
+        let held = entry.sa.frame.window.held();
+        let old_held = std::mem::replace(&mut entry.fragments_held, held);
+        // An attempt that begins all over does so under another SPI.
+        let spi = entry.sa.frame.spis.ours(entry.sa.frame.role);
+        let old_spi = std::mem::replace(&mut entry.spi, spi);
+        self.fragments_held = self.fragments_held.saturating_sub(old_held).saturating_add(held);
+        if old_spi != spi {
+            self.by_spi.remove(&old_spi);
+            self.by_spi.insert(spi, id);
+        }
         if old_deadline != deadline {
             if let Some(at) = old_deadline {
                 self.deadlines.remove(&(at, id));
@@ -203,9 +233,14 @@ impl Table {
             }
         }
         if old_host != host {
-            take_from(&mut self.by_host, &old_host, id);
-            self.by_host.entry(host).or_default().insert(id);
+            self.by_host.remove(&(old_host, id));
+            self.by_host.insert((host, id));
         }
+    }
+
+    /// What incomplete messages take, of all SAs together.
+    pub(super) fn fragments_held(&self) -> usize {
+        self.fragments_held
     }
 
     pub(super) fn next_deadline(&self) -> Option<(Time, SaId)> {
@@ -220,14 +255,5 @@ impl Table {
             entry.deadline = None;
         }
         Some(id)
-    }
-}
-
-fn take_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<SaId>>, key: &K, id: SaId) {
-    if let Some(ids) = index.get_mut(key) {
-        ids.remove(&id);
-        if ids.is_empty() {
-            index.remove(key);
-        }
     }
 }

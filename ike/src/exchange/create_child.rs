@@ -11,7 +11,7 @@
 //! A rekey is the same with REKEY_SA in the request; what it adds is in [`super::rekey_child`].
 
 use super::collide::{Ruling, Theirs, decide};
-use super::{Answering, Exchange, rekey_child};
+use super::{Answering, Exchange, informational, rekey_child};
 use crate::connection::ChildConfig;
 use crate::core::Core;
 use crate::crypto::{GroupId, PrivateValue};
@@ -34,7 +34,12 @@ pub(crate) struct CreatingChild {
     packet: Option<(TrafficSelector, TrafficSelector)>,
     nonce: Vec<u8>,
     stage: Stage,
+    /// What the peer has deleted in the meantime and we do not know: perhaps its half of this very child.
+    revoked: Vec<Spi>,
 }
+
+/// No honest peer deletes more children that we have not seen yet.
+const MAX_REVOKED: usize = 4;
 
 enum Stage {
     /// Without PFS there is nothing to agree on.
@@ -60,9 +65,18 @@ pub(crate) enum Progress {
     /// Arithmetic comes first.
     Wait(Box<CreatingChild>),
     /// All is there.
-    Done { terms: Terms, nonce_i: Vec<u8>, nonce_r: Vec<u8> },
+    Done(Box<Made>),
     /// The answer cannot be used; the peer's half has to go again.
     Bad { spi: Spi, verdict: Verdict },
+}
+
+/// An answer that can be used, and all that the child is made of but its secret.
+pub(crate) struct Made {
+    pub(crate) terms: Terms,
+    pub(crate) nonce_i: Vec<u8>,
+    pub(crate) nonce_r: Vec<u8>,
+    /// The peer has deleted its half already.
+    pub(crate) revoked: bool,
 }
 
 impl CreatingChild {
@@ -104,7 +118,20 @@ impl CreatingChild {
             pending.abandon(core);
             return Err(Verdict::new(Culprit::Us, Cause::Exhausted));
         }
-        Ok(Self { pending, packet, nonce, stage })
+        Ok(Self { pending, packet, nonce, stage, revoked: Vec::new() })
+    }
+
+    /// The peer deletes a child that we do not know. Its answer to us may have been overtaken, so this may
+    /// be what it has just made.
+    pub(crate) fn revoke(&mut self, theirs: Spi) {
+        if self.revoked.len() < MAX_REVOKED {
+            self.revoked.push(theirs);
+        }
+    }
+
+    fn made(self, terms: Terms, nonce_r: Vec<u8>) -> Box<Made> {
+        let revoked = self.revoked.contains(&terms.choice.peer_spi);
+        Box::new(Made { terms, nonce_i: self.nonce, nonce_r, revoked })
     }
 
     pub(crate) fn job(&self) -> Option<JobId> {
@@ -132,8 +159,9 @@ impl CreatingChild {
             Err(verdict) => return bad(verdict),
         };
         let misbehaved = |what| bad(Verdict::new(Culprit::Misbehaviour, Cause::Unexpected(what)));
-        match (terms.choice.group, self.stage) {
-            (None, _) => Progress::Done { terms, nonce_i: self.nonce, nonce_r: answer.nonce },
+        let stage = std::mem::replace(&mut self.stage, Stage::Plain);
+        match (terms.choice.group, stage) {
+            (None, _) => Progress::Done(self.made(terms, answer.nonce)),
             (Some(chosen), Stage::Offered { group, private }) if chosen == group => {
                 let Some(theirs) = answer.key_exchange else { return misbehaved("no KE payload") };
                 if theirs.group != group.transform_id() {
@@ -148,9 +176,9 @@ impl CreatingChild {
     }
 
     /// The secret is there.
-    pub(crate) fn agreed(self) -> Option<(Terms, Vec<u8>, Vec<u8>)> {
-        match self.stage {
-            Stage::Agreeing { terms, nonce_r, .. } => Some((*terms, self.nonce, nonce_r)),
+    pub(crate) fn agreed(mut self) -> Option<Box<Made>> {
+        match std::mem::replace(&mut self.stage, Stage::Plain) {
+            Stage::Agreeing { terms, nonce_r, .. } => Some(self.made(*terms, nonce_r)),
             _ => None,
         }
     }
@@ -233,12 +261,10 @@ pub(crate) fn on_accepted(
     let config = Arc::clone(&creating.pending.config);
     match creating.on_answer(frame, core, answer) {
         Progress::Wait(creating) => sa.exchange = Some(Exchange::CreateChild(creating)),
-        Progress::Done { terms, nonce_i, nonce_r } => {
-            finish(sa, frame, core, terms, &nonce_i, &nonce_r, None);
-        }
+        Progress::Done(made) => finish(sa, frame, core, *made, None),
         Progress::Bad { spi, verdict } => {
             failed(frame, core, &config, verdict);
-            sa.want(Task::DeleteChild(spi));
+            sa.delete_orphan(spi);
         }
     }
 }
@@ -251,26 +277,23 @@ pub(crate) fn on_agreed(
     creating: CreatingChild,
     agreement: &Agreement,
 ) {
-    if let Some((terms, nonce_i, nonce_r)) = creating.agreed() {
-        finish(sa, frame, core, terms, &nonce_i, &nonce_r, Some(&agreement.shared));
+    if let Some(made) = creating.agreed() {
+        finish(sa, frame, core, *made, Some(&agreement.shared));
     }
 }
 
-fn finish(
-    sa: &mut Established,
-    frame: &mut Frame,
-    core: &mut Core,
-    terms: Terms,
-    nonce_i: &[u8],
-    nonce_r: &[u8],
-    shared: Option<&[u8]>,
-) {
-    let exchanged = Exchanged { role: Role::Initiator, nonce_i, nonce_r, shared };
+fn finish(sa: &mut Established, frame: &mut Frame, core: &mut Core, made: Made, shared: Option<&[u8]>) {
+    let Made { terms, nonce_i, nonce_r, revoked } = made;
+    let exchanged = Exchanged { role: Role::Initiator, nonce_i: &nonce_i, nonce_r: &nonce_r, shared };
     let config = Arc::clone(&terms.config);
     match terms.install(frame, core, &sa.ground(), &exchanged, Duty::Active) {
         Ok(child) => {
+            let inbound = child.inbound;
             child.established(frame, core);
             sa.children.push(child);
+            if revoked {
+                informational::delete_child(sa, frame, core, inbound);
+            }
         }
         Err(verdict) => failed(frame, core, &config, verdict),
     }
@@ -343,7 +366,9 @@ pub(crate) fn answer(
     rekeys: Option<Spi>,
 ) {
     let exchange = ExchangeType::CreateChildSa;
-    if sa.children.len() >= MAX_CHILDREN {
+    // A successor takes the place of a child, so for a while there are two.
+    let most = if rekeys.is_some() { 2 * MAX_CHILDREN } else { MAX_CHILDREN };
+    if sa.children.len() >= most {
         return sa.refuse(frame, core, exchange, NotifyType::NO_ADDITIONAL_SAS, Vec::new());
     }
     let in_use = rekeys.and_then(|spi| sa.child(spi)).map(|child| Arc::clone(&child.selectors));

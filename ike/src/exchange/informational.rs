@@ -3,6 +3,7 @@
 use super::collide::{Ruling, Theirs, decide};
 use super::rekey_child::pass_on;
 use super::{Exchange, inform, mobike, rekey_ike};
+use crate::connection::ChildStart;
 use crate::core::{Core, Effect};
 use crate::event::Event;
 use crate::output::Output;
@@ -12,7 +13,7 @@ use crate::sa::timers::Timer;
 use crate::sa::{Frame, Role, State, Verified};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{Delete, ExchangeType, Informational, NotifyType};
-use std::time::Duration;
+use std::sync::Arc;
 use tidegate_esp::Spi;
 
 /// Asks for a sign of life (RFC 7296 §2.4).
@@ -29,10 +30,10 @@ pub(crate) fn begin_liveness(sa: &mut Established, frame: &mut Frame, core: &mut
     }
 }
 
-/// Deletes a child, or the peer's half of one that never stood here.
+/// Deletes a child, or the peer's half of one that never stood here. The peer may have been faster.
 pub(crate) fn begin_delete(sa: &mut Established, frame: &mut Frame, core: &mut Core, spi: Spi) {
-    if sa.child(spi).is_some_and(|child| child.is_unconfirmed(core.now.time)) {
-        return sa.put_off(frame, core, Task::DeleteChild(spi));
+    if sa.child(spi).is_none() && !sa.orphans.contains(&spi) {
+        return;
     }
     let message = Informational { deletes: vec![Delete::Esp(vec![spi])], ..Informational::default() };
     if inform(sa, frame, core, &message) {
@@ -72,7 +73,14 @@ fn child_deleted(sa: &mut Established, frame: &mut Frame, core: &mut Core, spi: 
                 child.closed(frame, core, Verdict::new(Culprit::Us, Cause::ClosedByUs));
             }
         }
-        None => core.spis.give_back(spi, core.now.time),
+        // Nothing ever stood on an orphan. Everything else has been deleted by the peer in the meantime,
+        // and its SPI is given back when its stragglers have been seen.
+        None => {
+            if let Some(position) = sa.orphans.iter().position(|orphan| *orphan == spi) {
+                sa.orphans.remove(position);
+                core.give_back_spi(spi);
+            }
+        }
     }
 }
 
@@ -104,8 +112,7 @@ pub(crate) fn on_request(
         answer.deletes.push(Delete::Esp(gone));
     }
     if let Some(seconds) = request.lifetime {
-        let span = Duration::from_secs(u64::from(seconds)).mul_f64(0.9);
-        frame.timers.set(Timer::Reauthenticate, core.now.time + span);
+        frame.limit_authentication(core.now.time, seconds);
     }
     mobike::on_request(&mut sa, frame, core, message, request, &mut answer);
     sa.answer(frame, core, ExchangeType::Informational, &answer.emit());
@@ -132,30 +139,39 @@ fn delete_children(sa: &mut Established, frame: &mut Frame, core: &mut Core, del
     for delete in deletes {
         let Delete::Esp(spis) = delete else { continue };
         for &theirs in spis {
-            let Some(inbound) =
-                sa.children.iter().find(|child| child.outbound == theirs).map(|child| child.inbound)
-            else {
-                continue;
-            };
-            let ruling = decide(sa.ours(), Theirs::DeleteChild(inbound));
-            delete_child(sa, frame, core, inbound);
-            if ruling != Ruling::AnswerWithoutDelete {
-                answered.push(inbound);
+            // One, unless the peer has given the same SPI twice; then all of them are gone.
+            let ours: Vec<Spi> = sa
+                .children
+                .iter()
+                .filter(|child| child.outbound == theirs)
+                .map(|child| child.inbound)
+                .collect();
+            if ours.is_empty()
+                && let Some(exchange) = &mut sa.exchange
+            {
+                exchange.revoke(theirs);
+            }
+            for inbound in ours {
+                let ruling = decide(sa.ours(), Theirs::DeleteChild(inbound));
+                delete_child(sa, frame, core, inbound);
+                if ruling != Ruling::AnswerWithoutDelete {
+                    answered.push(inbound);
+                }
             }
         }
     }
     answered
 }
 
-fn delete_child(sa: &mut Established, frame: &mut Frame, core: &mut Core, inbound: Spi) {
+pub(crate) fn delete_child(sa: &mut Established, frame: &mut Frame, core: &mut Core, inbound: Spi) {
     let Some(child) = sa.remove_child(inbound) else { return };
     match child.fate {
-        Fate::Superseded(successor) => {
+        Fate::Superseded(successor) if sa.child(successor).is_some() => {
             core.outputs.push_back(Output::MoveOutbound { from: inbound, to: successor });
             pass_on(sa, core, inbound, successor);
         }
         Fate::Standing => give_back_to_predecessor(sa, frame, core, inbound),
-        Fate::Redundant | Fate::Renewed => {}
+        Fate::Superseded(_) | Fate::Redundant | Fate::Renewed => {}
     }
     child.retire(frame, core);
     if child.fate == Fate::Standing {
@@ -190,7 +206,7 @@ pub(crate) fn settle_if_candidate(sa: &Established, frame: &mut Frame, core: &mu
     true
 }
 
-/// Ends a child at both ends.
+/// Ends a child at both ends. One that should always stand and has only reached a limit is set up anew.
 pub(crate) fn close_child(
     sa: &mut Established,
     core: &mut Core,
@@ -198,13 +214,23 @@ pub(crate) fn close_child(
     inbound: Spi,
     verdict: Verdict,
 ) {
+    let renewing = matches!(&sa.exchange, Some(Exchange::RekeyChild(rekeying)) if rekeying.old == inbound);
+    let limit = matches!(verdict.cause, Cause::Expired | Cause::Exhausted);
     if let Some(child) = sa.child_mut(inbound)
         && child.fate == Fate::Standing
     {
         // From here on it is only waiting for the window; whoever asked has been told.
         child.fate = Fate::Renewed;
-        let name = std::sync::Arc::clone(&child.config.name);
+        let config = Arc::clone(&child.config);
+        let name = Arc::clone(&config.name);
         core.event(Event::ChildClosed { sa: frame.id, child: inbound, name, verdict });
+        if limit && !renewing && config.start == ChildStart::WithIke {
+            sa.want(Task::CreateChild { config, packet: None });
+        }
     }
     sa.want(Task::DeleteChild(inbound));
+    // What it has replaced may still be there, and carry.
+    if let Some(before) = sa.predecessor_of(inbound) {
+        sa.want(Task::DeleteChild(before));
+    }
 }

@@ -5,16 +5,21 @@
 //! the peer can really be reached at a new address before traffic goes there.
 
 use super::{Exchange, inform};
-use crate::connection::EncapsulationPolicy;
+use crate::connection::{Connection, EncapsulationPolicy};
 use crate::core::Core;
 use crate::event::Event;
-use crate::output::{Framing, Output, Path};
+use crate::nat::nat_hash;
+use crate::output::{Output, Path};
 use crate::sa::established::{Established, Task};
 use crate::sa::{Frame, Role, Verified};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{AdditionalAddresses, Informational, NatDetection, Notify, NotifyType};
 use std::net::{IpAddr, SocketAddr};
 use subtle::ConstantTimeEq;
+
+/// A NAT on the way is believed after this many refusals: one of them may be an attacker's doing
+/// (RFC 4555 §3.9).
+const MAX_REFUSALS: u8 = 3;
 
 /// More addresses of a peer than this are not remembered.
 const MAX_ADDRESSES: usize = 16;
@@ -30,6 +35,8 @@ pub(crate) struct Mobike {
     agreed: Option<Path>,
     /// Which of the other paths was tried last.
     tried: usize,
+    /// How often in a row a NAT was said to be on the way.
+    refusals: u8,
 }
 
 /// A request of ours about addresses.
@@ -39,8 +46,8 @@ pub(crate) enum MobikeRequest {
     Update(Path),
     /// Our further addresses.
     Announce,
-    /// COOKIE2, to see whether the peer is reachable where it says.
-    Route([u8; 16]),
+    /// COOKIE2, sent on this path to see whether the peer is reachable where it says.
+    Route([u8; 16], Path),
 }
 
 /// Hashes of where a message of ours goes from and to.
@@ -64,6 +71,7 @@ pub(crate) fn begin(sa: &mut Established, frame: &mut Frame, core: &mut Core, ta
         Task::UpdateAddresses => {
             let message = Informational {
                 update_addresses: true,
+                additional_addresses: Some(additional(frame, core)),
                 nat: nat_detection(sa, frame),
                 no_nats_allowed: no_nats(sa, &frame.path),
                 ..Informational::default()
@@ -71,13 +79,17 @@ pub(crate) fn begin(sa: &mut Established, frame: &mut Frame, core: &mut Core, ta
             (message, MobikeRequest::Update(frame.path))
         }
         Task::AnnounceAddresses => {
-            let additional_addresses = Some(additional(frame, core));
-            (Informational { additional_addresses, ..Informational::default() }, MobikeRequest::Announce)
+            let message = Informational {
+                additional_addresses: Some(additional(frame, core)),
+                no_nats_allowed: no_nats(sa, &frame.path),
+                ..Informational::default()
+            };
+            (message, MobikeRequest::Announce)
         }
         Task::CheckRoute => {
             let cookie = core.random::<16>();
             let cookie2 = Some(cookie.to_vec());
-            (Informational { cookie2, ..Informational::default() }, MobikeRequest::Route(cookie))
+            (Informational { cookie2, ..Informational::default() }, MobikeRequest::Route(cookie, frame.path))
         }
         _ => return,
     };
@@ -116,17 +128,22 @@ pub(crate) fn on_response(
 ) {
     match request {
         MobikeRequest::Announce => {}
-        MobikeRequest::Route(cookie) => {
+        MobikeRequest::Route(cookie, path) => {
             let same = response.cookie2.as_deref().is_some_and(|answer| answer.ct_eq(&cookie).into());
-            if same {
-                repath_children(sa, frame, core);
-            } else {
-                warn(frame, core, Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("COOKIE2")));
+            if !same {
+                // RFC 4555 §3.7: the IKE SA must be closed.
+                let verdict = Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("COOKIE2"));
+                return sa.tasks.push_front(Task::DeleteIke(verdict));
             }
+            // RFC 4555 §3.7: sent to several addresses, it does not tell which of them works.
+            if path != frame.path {
+                return sa.want(Task::CheckRoute);
+            }
+            repath_children(sa, frame, core);
         }
         MobikeRequest::Update(path) => {
             if response.unexpected_nat {
-                return warn(frame, core, Verdict::new(Culprit::Network, Cause::NatFound));
+                return nat_on_the_way(sa, frame, core);
             }
             if response.unacceptable_addresses {
                 let kind = NotifyType::UNACCEPTABLE_ADDRESSES;
@@ -139,7 +156,8 @@ pub(crate) fn on_response(
             learn_nat(sa, frame, core, &message.path, &response.nat);
             if let Some(mobike) = &mut sa.mobike {
                 mobike.seen_as = response.nat.destination;
-                mobike.agreed = Some(path);
+                mobike.refusals = 0;
+                mobike.agree(path);
             }
             repath_children(sa, frame, core);
             core.event(Event::PeerMoved { sa: frame.id, path });
@@ -147,17 +165,32 @@ pub(crate) fn on_response(
     }
 }
 
+/// The peer finds a NAT where we allow none.
+fn nat_on_the_way(sa: &mut Established, frame: &Frame, core: &mut Core) {
+    let Some(mobike) = &mut sa.mobike else { return };
+    mobike.refusals = mobike.refusals.saturating_add(1);
+    if mobike.refusals < MAX_REFUSALS {
+        return sa.want(Task::UpdateAddresses);
+    }
+    mobike.refusals = 0;
+    warn(frame, core, Verdict::new(Culprit::Network, Cause::NatFound));
+}
+
 /// A sign of life came; with MOBIKE it shows how the peer sees us (RFC 4555 §3.8).
 pub(crate) fn on_liveness(sa: &mut Established, frame: &Frame, response: &Informational) {
-    let initiator = sa.origin == Role::Initiator;
-    let Some(mobike) = &mut sa.mobike else { return };
-    if !initiator {
+    if sa.origin != Role::Initiator {
         return;
     }
-    // The first answer says nothing of whether the peer holds the mapping that it came through, so it leads
-    // to an update too.
-    let behind_nat = frame.spis.nat_view(&frame.path, &response.nat).local_behind_nat;
-    if behind_nat && response.nat.destination != mobike.seen_as {
+    let (Some(mobike), Some(seen)) = (&mut sa.mobike, response.nat.destination) else { return };
+    // The hash of IKE_SA_INIT was over other ports, so behind a NAT the first one after it counts as a
+    // change: better one update too many than a mapping that is lost unnoticed.
+    let changed = if seen == nat_hash(frame.spis.initiator, frame.spis.responder, frame.path.local) {
+        sa.nat.local_behind_nat
+    } else {
+        mobike.seen_as != Some(seen)
+    };
+    mobike.seen_as = Some(seen);
+    if changed {
         sa.want(Task::UpdateAddresses);
     }
 }
@@ -179,12 +212,42 @@ pub(crate) fn on_request(
     if request.nat.destination.is_some() {
         answer.nat = frame.spis.nat_hashes(&message.path, sa.connection.encapsulation.claim());
     }
+    let about_addresses = request.update_addresses || request.additional_addresses.is_some();
+    // RFC 4555 §3.9: what a NAT has touched moves nothing.
+    if about_addresses
+        && let Some(data) = &request.no_nats_allowed
+        && *data != no_nats_data(message.path.remote, message.path.local)
+    {
+        answer.notifies.push(Notify::new(NotifyType::UNEXPECTED_NAT_DETECTED));
+        return;
+    }
     if let Some(addresses) = &request.additional_addresses {
         remember(sa, addresses);
+        if sa.origin == Role::Initiator {
+            leave_lost_address(sa, frame, message);
+        }
     }
     if request.update_addresses && sa.origin == Role::Responder {
         update(sa, frame, core, message, request, answer);
     }
+}
+
+/// The responder has said which addresses it has; perhaps the one in use is no longer among them
+/// (RFC 4555 §3.5).
+fn leave_lost_address(sa: &mut Established, frame: &mut Frame, message: &Verified) {
+    let Some(mobike) = &mut sa.mobike else { return };
+    let (used, source) = (frame.path.remote.ip(), message.path.remote.ip());
+    if used == source {
+        return;
+    }
+    if mobike.peer_addresses.contains(&used) {
+        mobike.peer_addresses.retain(|other| *other != used);
+        mobike.peer_addresses.push(source);
+        return;
+    }
+    mobike.agreed.get_or_insert(frame.path);
+    frame.path = message.path;
+    sa.want(Task::UpdateAddresses);
 }
 
 /// Keeps the peer's further addresses, replacing what was known (RFC 4555 §3.6).
@@ -205,12 +268,6 @@ fn update(
     request: &Informational,
     answer: &mut Informational,
 ) {
-    if let Some(data) = &request.no_nats_allowed
-        && *data != no_nats_data(message.path.remote, message.path.local)
-    {
-        answer.notifies.push(Notify::new(NotifyType::UNEXPECTED_NAT_DETECTED));
-        return;
-    }
     if !sa.connection.remote.allows(message.path.remote.ip()) {
         answer.notifies.push(Notify::new(NotifyType::UNACCEPTABLE_ADDRESSES));
         return;
@@ -247,23 +304,16 @@ impl Established {
     /// changed source says nothing.
     pub(crate) fn follow_peer(&mut self, frame: &mut Frame, core: &mut Core, message: &Verified) {
         if self.mobike.is_none() && message.path.remote != frame.path.remote {
-            let Path { remote, framing, .. } = message.path;
-            self.peer_is_at(frame, core, remote, framing);
+            self.peer_is_at(frame, core, message.path);
         }
     }
 
     /// The same, for authentic ESP of the peer's.
-    pub(crate) fn peer_is_at(
-        &mut self,
-        frame: &mut Frame,
-        core: &mut Core,
-        remote: SocketAddr,
-        framing: Framing,
-    ) {
-        if self.mobike.is_some() || self.nat.local_behind_nat || frame.path.remote == remote {
+    pub(crate) fn peer_is_at(&mut self, frame: &mut Frame, core: &mut Core, path: Path) {
+        if self.mobike.is_some() || self.nat.local_behind_nat || frame.path.remote == path.remote {
             return;
         }
-        frame.path = Path { local: frame.path.local, remote, framing };
+        frame.path = path;
         repath_children(self, frame, core);
         core.event(Event::PeerMoved { sa: frame.id, path: frame.path });
     }
@@ -275,15 +325,25 @@ impl Established {
         if core.local_addresses.contains(&frame.path.local.ip()) {
             return self.want(Task::AnnounceAddresses);
         }
-        let Some(local) = local_for(core, frame.path.remote.ip()) else { return };
+        let elsewhere = mobike.peer_addresses.iter().copied();
+        let way = std::iter::once(frame.path.remote.ip())
+            .chain(elsewhere)
+            .find_map(|remote| local_for(core, &self.connection, remote).map(|local| (local, remote)));
+        let Some((local, remote)) = way else { return };
         frame.path.local.set_ip(local);
-        if self.origin == Role::Initiator {
-            self.want(Task::UpdateAddresses);
+        frame.path.remote.set_ip(remote);
+        match self.origin {
+            Role::Initiator => self.want(Task::UpdateAddresses),
+            // RFC 4555 §3.5: without its address the responder may change its own side, and says so.
+            Role::Responder => {
+                repath_children(self, frame, core);
+                self.want(Task::AnnounceAddresses);
+            }
         }
     }
 
     /// A request goes unanswered: perhaps the peer can be reached at another of its addresses
-    /// (RFC 4555 §3.9).
+    /// (RFC 4555 §3.5).
     pub(crate) fn try_other_path(&mut self, frame: &mut Frame, core: &Core) {
         const PATIENCE: u32 = 2;
         let initiator = self.origin == Role::Initiator;
@@ -298,27 +358,53 @@ impl Established {
             None => agreed.remote.ip(),
             Some(&other) => other,
         };
-        let local = if remote.is_ipv4() == agreed.local.is_ipv4() {
-            agreed.local.ip()
-        } else {
-            match local_for(core, remote) {
-                Some(local) => local,
-                None => return,
-            }
-        };
+        let usable =
+            |local: IpAddr| local.is_ipv4() == remote.is_ipv4() && core.local_addresses.contains(&local);
+        let local = Some(frame.path.local.ip()).filter(|&local| usable(local));
+        let Some(local) = local.or_else(|| local_for(core, &self.connection, remote)) else { return };
         frame.path.remote.set_ip(remote);
         frame.path.local.set_ip(local);
     }
 
-    /// After an answer on another path than the agreed one, the children follow.
-    pub(crate) fn settle_path(&mut self, frame: &Frame) {
-        let strayed = self.mobike.as_ref().and_then(|mobike| mobike.agreed).is_some_and(|p| p != frame.path);
-        if strayed && self.origin == Role::Initiator {
+    /// The path that an answer came on works. Where it is not the agreed one, the peer is told to use it
+    /// and the children follow.
+    pub(crate) fn settle_path(&mut self, frame: &mut Frame, core: &Core, message: &Verified) {
+        if self.origin != Role::Initiator {
+            return;
+        }
+        let Some((mobike, agreed)) = self.mobike.as_ref().and_then(|it| Some((it, it.agreed?))) else {
+            return;
+        };
+        let (local, remote) = (message.path.local.ip(), message.path.remote.ip());
+        // A source address is not authentic: only those that the peer has told us of count.
+        let known = remote == agreed.remote.ip() || mobike.peer_addresses.contains(&remote);
+        if known && core.local_addresses.contains(&local) {
+            frame.path.local.set_ip(local);
+            frame.path.remote.set_ip(remote);
+        }
+        // The answer to an update is judged on its own.
+        let updating = matches!(self.exchange, Some(Exchange::Mobike(MobikeRequest::Update(_))));
+        if frame.path != agreed && !updating {
             self.want(Task::UpdateAddresses);
         }
     }
 }
 
-fn local_for(core: &Core, remote: IpAddr) -> Option<IpAddr> {
-    core.local_addresses.iter().copied().find(|local| local.is_ipv4() == remote.is_ipv4())
+impl Mobike {
+    /// Both ends use this path from now on; the address that it leaves remains one to come back to.
+    fn agree(&mut self, path: Path) {
+        let left =
+            self.agreed.replace(path).map(|old| old.remote.ip()).filter(|old| *old != path.remote.ip());
+        if let Some(left) = left
+            && let Some(taken) = self.peer_addresses.iter_mut().find(|other| **other == path.remote.ip())
+        {
+            *taken = left;
+        }
+        self.tried = 0;
+    }
+}
+
+fn local_for(core: &Core, connection: &Connection, remote: IpAddr) -> Option<IpAddr> {
+    let fits = |local: &IpAddr| local.is_ipv4() == remote.is_ipv4() && connection.local.allows(*local);
+    core.local_addresses.iter().copied().find(fits)
 }

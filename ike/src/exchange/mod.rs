@@ -74,6 +74,20 @@ impl Exchange {
         }
     }
 
+    /// Whether its answer may bring a child that the peer has and we do not know yet.
+    pub(crate) fn makes_child(&self) -> bool {
+        matches!(self, Self::CreateChild(_) | Self::RekeyChild(_))
+    }
+
+    /// The peer deletes a child that we do not know (yet).
+    pub(crate) fn revoke(&mut self, theirs: Spi) {
+        match self {
+            Self::CreateChild(creating) => creating.revoke(theirs),
+            Self::RekeyChild(rekeying) => rekeying.creating.revoke(theirs),
+            _ => {}
+        }
+    }
+
     /// Gives back what it has reserved.
     pub(crate) fn abandon(self, core: &mut Core) {
         match self {

@@ -14,13 +14,13 @@
 //! the four nonces goes, deleted by the end that asked for it; the old child is deleted by the other end.
 
 use super::collide::{Ruling, Theirs, decide};
-use super::create_child::{self, CreatingChild, Progress, first_group};
-use super::{Exchange, Rival};
+use super::create_child::{self, CreatingChild, Made, Progress, first_group};
+use super::{Exchange, Rival, informational};
 use crate::core::Core;
 use crate::crypto::GroupId;
 use crate::event::Event;
 use crate::output::{Agreement, Duty, Output};
-use crate::sa::child::{Exchanged, Fate, SUPERSEDED_PATIENCE, Terms, esp_spi};
+use crate::sa::child::{Exchanged, Fate, SUPERSEDED_PATIENCE, esp_spi};
 use crate::sa::established::{Established, Standing, Task};
 use crate::sa::timers::Timer;
 use crate::sa::{Frame, Role};
@@ -45,9 +45,6 @@ pub(crate) struct RekeyingChild {
 /// Begins the exchange.
 pub(crate) fn begin(sa: &mut Established, frame: &mut Frame, core: &mut Core, old: Spi) {
     let Some(child) = sa.child(old).filter(|child| child.fate == Fate::Standing) else { return };
-    if child.is_unconfirmed(core.now.time) {
-        return sa.put_off(frame, core, Task::RekeyChild(old));
-    }
     let group = first_group(&child.config);
     try_group(sa, frame, core, old, group, None);
 }
@@ -91,12 +88,10 @@ pub(crate) fn on_accepted(
             let rekeying = RekeyingChild { creating: *creating, old, rival };
             sa.exchange = Some(Exchange::RekeyChild(Box::new(rekeying)));
         }
-        Progress::Done { terms, nonce_i, nonce_r } => {
-            finish(sa, frame, core, old, rival.as_ref(), terms, &nonce_i, &nonce_r, None);
-        }
+        Progress::Done(made) => finish(sa, frame, core, old, rival.as_ref(), *made, None),
         Progress::Bad { spi, verdict } => {
             failed(sa, frame, core, old, verdict);
-            sa.want(Task::DeleteChild(spi));
+            sa.delete_orphan(spi);
         }
     }
 }
@@ -110,37 +105,39 @@ pub(crate) fn on_agreed(
     agreement: &Agreement,
 ) {
     let RekeyingChild { creating, old, rival } = rekeying;
-    if let Some((terms, nonce_i, nonce_r)) = creating.agreed() {
-        let shared = Some(agreement.shared.as_slice());
-        finish(sa, frame, core, old, rival.as_ref(), terms, &nonce_i, &nonce_r, shared);
+    if let Some(made) = creating.agreed() {
+        finish(sa, frame, core, old, rival.as_ref(), *made, Some(&agreement.shared));
     }
 }
 
 /// Installs the successor, and decides against a rival if there is one.
-#[expect(clippy::too_many_arguments, reason = "the whole outcome of an exchange, used once")]
 fn finish(
     sa: &mut Established,
     frame: &mut Frame,
     core: &mut Core,
     old: Spi,
     rival: Option<&Rival<Spi>>,
-    terms: Terms,
-    nonce_i: &[u8],
-    nonce_r: &[u8],
+    made: Made,
     shared: Option<&[u8]>,
 ) {
-    let exchanged = Exchanged { role: Role::Initiator, nonce_i, nonce_r, shared };
+    let Made { terms, nonce_i, nonce_r, revoked } = made;
+    let exchanged = Exchanged { role: Role::Initiator, nonce_i: &nonce_i, nonce_r: &nonce_r, shared };
+    // Our user may have had enough of the child while it was being renewed.
+    let unwanted = [Some(old), rival.map(|rival| rival.made)]
+        .into_iter()
+        .flatten()
+        .any(|spi| sa.child(spi).is_some_and(|child| child.fate == Fate::Renewed));
     let mut child = match terms.install(frame, core, &sa.ground(), &exchanged, Duty::Standby) {
         Ok(child) => child,
         Err(verdict) => return failed(sa, frame, core, old, verdict),
     };
     let new = child.inbound;
     match rival {
-        Some(rival) if rival.beats(nonce_i, nonce_r) => {
+        Some(rival) if rival.beats(&nonce_i, &nonce_r) => {
+            // Traffic stays on the old child: the peer may not have our answer yet, without which it cannot
+            // open what we would send on its own.
             frame.timers.clear_child(new);
             child.fate = Fate::Redundant;
-            // Traffic moves to the rival as to any successor of the peer's: with its first packet, or when
-            // the old child is deleted. Before that the peer may not have it.
             sa.children.push(child);
             sa.want(Task::DeleteChild(new));
         }
@@ -158,11 +155,19 @@ fn finish(
                 sa.want(Task::DeleteChild(old));
             }
             core.event(Event::ChildRekeyed { sa: frame.id, old, new });
+            if unwanted {
+                let verdict = Verdict::new(Culprit::Us, Cause::ClosedByUs);
+                informational::close_child(sa, core, frame, new, verdict);
+            }
         }
+    }
+    if revoked {
+        informational::delete_child(sa, frame, core, new);
     }
 }
 
-/// A child that has successors of its own goes: what waits to move to it moves on to `heir` instead.
+/// A child goes that the peer had put in the place of another, whose Delete may still be on its way, and
+/// traffic on it: that moves on to `heir`.
 pub(crate) fn pass_on(sa: &mut Established, core: &mut Core, gone: Spi, heir: Spi) {
     for child in sa.children.iter_mut().filter(|child| child.fate == Fate::Superseded(gone)) {
         child.fate = Fate::Superseded(heir);
@@ -219,8 +224,10 @@ pub(crate) fn on_refused(
         NotifyType::CHILD_SA_NOT_FOUND => {
             if let Some(child) = sa.remove_child(old) {
                 child.retire(frame, core);
-                child.closed(frame, core, Verdict::new(Culprit::Peer, Cause::Refused(kind)));
-                sa.want(Task::CreateChild { config: Arc::clone(&child.config), packet: None });
+                if child.fate == Fate::Standing {
+                    child.closed(frame, core, Verdict::new(Culprit::Peer, Cause::Refused(kind)));
+                    sa.want(Task::CreateChild { config: Arc::clone(&child.config), packet: None });
+                }
             }
         }
         // IKE_AUTH carries no key exchange, so this is where a difference over PFS comes to light.
@@ -240,6 +247,10 @@ pub(crate) fn on_request(sa: &mut Established, frame: &mut Frame, core: &mut Cor
     let exchange = ExchangeType::CreateChildSa;
     let Some(theirs) = request.rekeys else { return };
     let Some(child) = sa.children.iter().find(|child| child.outbound == theirs) else {
+        if sa.exchange.as_ref().is_some_and(Exchange::makes_child) {
+            // It may be what the peer's answer, still on its way, is going to tell us of.
+            return sa.refuse(frame, core, exchange, NotifyType::TEMPORARY_FAILURE, Vec::new());
+        }
         let (protocol, spi) = esp_spi(theirs);
         let kind = NotifyType::CHILD_SA_NOT_FOUND;
         return sa.refuse_with(frame, core, exchange, Notify { protocol, spi, kind, data: Vec::new() });

@@ -174,7 +174,8 @@ pub(crate) fn on_agreed(
         return sa.close(frame, core, verdict);
     }
     match rival {
-        Some(rival) if rival.beats(&nonce, &nonce_r) => {
+        // A peer that already goes on with its own has decided.
+        Some(rival) if rival.beats(&nonce, &nonce_r) || sa.standing == Standing::Superseded => {
             core.effects.push_back(Effect::Close(new, Verdict::new(Culprit::Us, Cause::Replaced)));
             hand_over(&mut sa, frame, core, rival.made);
             sa.advance(frame, core)
@@ -308,11 +309,15 @@ fn successor_spi(bytes: &[u8]) -> Option<IkeSpi> {
 
 /// Gives all that the old SA holds to its successor, and waits for the end that is to delete the old one.
 pub(crate) fn hand_over(sa: &mut Established, frame: &mut Frame, core: &mut Core, to: SaId) {
+    if sa.standing == Standing::Superseded {
+        return;
+    }
     let luggage = Luggage::pack(sa, frame);
+    // At once: the old SA releases what it holds when it closes, which may be in this very step.
+    core.pools.hand_over(frame.id, to);
     core.effects.push_back(Effect::Adopt { from: frame.id, to, luggage: Box::new(luggage) });
     sa.standing = Standing::Superseded;
     frame.timers.clear(Timer::RekeyIke);
-    frame.timers.clear(Timer::Reauthenticate);
     frame.timers.set(Timer::ExpireIke, core.now.time + SUPERSEDED_PATIENCE);
 }
 
@@ -335,7 +340,7 @@ fn spawn(sa: &Established, frame: &Frame, core: &mut Core, birth: &Birth<'_>) ->
         },
     )
     .map_err(|_| lacks())?;
-    let mut new_frame = Frame::new(birth.id, birth.role, birth.spis, frame.path, core.now.time);
+    let mut new_frame = Frame::new(core, birth.id, birth.role, birth.spis, frame.path);
     new_frame.timers.set(Timer::ExpireIke, core.now.time + SUPERSEDED_PATIENCE);
     let crypt = Crypt::new(core.provider, birth.choice.suite, birth.choice.prf, keys, birth.role);
     let established = sa.successor(crypt, Agreed::from(birth.choice), frame.id, core.now.time);

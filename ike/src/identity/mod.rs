@@ -131,14 +131,18 @@ impl Identity {
         match self {
             Self::Ipv4(address) => (kind::IPV4_ADDR, address.octets().to_vec().into()),
             Self::Ipv6(address) => (kind::IPV6_ADDR, address.octets().to_vec().into()),
-            // RFC 4945 §3.1.2 and §3.1.3: without regard to case.
-            Self::Fqdn(name) => (kind::FQDN, name.to_ascii_lowercase().into_bytes().into()),
-            Self::Email(address) => (kind::RFC822_ADDR, address.to_ascii_lowercase().into_bytes().into()),
+            Self::Fqdn(name) => (kind::FQDN, lower(name).collect()),
+            Self::Email(address) => (kind::RFC822_ADDR, lower(address).collect()),
             Self::Dn(name) => (kind::DER_ASN1_DN, name.canonical().into()),
             Self::KeyId(id) => (kind::KEY_ID, id.into()),
             Self::Other(kind, data) => (*kind, data.into()),
         }
     }
+}
+
+/// RFC 4945 §3.1.2 and §3.1.3: names are compared without regard to case.
+fn lower(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().map(|byte| byte.to_ascii_lowercase())
 }
 
 fn octets<const N: usize>(data: &[u8]) -> Result<[u8; N], IdentityError> {
@@ -179,7 +183,7 @@ impl From<IpAddr> for Identity {
 
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.cmp(other).is_eq()
     }
 }
 
@@ -192,8 +196,14 @@ impl PartialOrd for Identity {
 }
 
 impl Ord for Identity {
+    /// Tables of many peers are searched by this, so that names are not copied for it.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
+        match (self, other) {
+            (Self::Ipv4(a), Self::Ipv4(b)) => a.cmp(b),
+            (Self::Ipv6(a), Self::Ipv6(b)) => a.cmp(b),
+            (Self::Fqdn(a), Self::Fqdn(b)) | (Self::Email(a), Self::Email(b)) => lower(a).cmp(lower(b)),
+            _ => self.key().cmp(&other.key()),
+        }
     }
 }
 

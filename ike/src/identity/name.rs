@@ -148,45 +148,81 @@ impl Value {
 
     /// How two values are compared: text folded, anything else byte by byte.
     pub(super) fn canonical(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write_canonical(&mut out);
+        out
+    }
+
+    fn write_canonical(&self, out: &mut Vec<u8>) {
         match self {
             Self::Text(text) => {
-                let folded = fold(text);
-                [b"t", folded.as_bytes()].concat()
+                out.push(b't');
+                out.extend_from_slice(fold(text).as_bytes());
             }
-            Self::Der(der) => [b"d", der.as_slice()].concat(),
+            Self::Der(der) => {
+                out.push(b'd');
+                out.extend_from_slice(der);
+            }
         }
     }
 }
 
 impl Attribute {
-    pub(super) fn canonical(&self) -> Vec<u8> {
-        let (oid, value) = (self.oid.as_bytes(), self.value.canonical());
-        [&length(oid.len()), oid, &length(value.len()), &value].concat()
+    fn canonical(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write_canonical(&mut out);
+        out
+    }
+
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        with_length(out, |out| out.extend_from_slice(self.oid.as_bytes()));
+        with_length(out, |out| self.value.write_canonical(out));
     }
 }
 
 /// RFC 5280 §7.1: case and runs of blanks do not tell names apart.
 pub(super) fn fold(text: &str) -> String {
-    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    words.join(" ")
+    let mut folded = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !folded.is_empty() {
+            folded.push(' ');
+        }
+        if word.is_ascii() {
+            folded.extend(word.chars().map(|letter| letter.to_ascii_lowercase()));
+        } else {
+            folded.push_str(&word.to_lowercase());
+        }
+    }
+    folded
 }
 
 /// One byte string for each name: equal names have equal strings, and a name's levels are a prefix of the
 /// names below it.
 fn canonical(levels: &[Level]) -> Vec<u8> {
-    let mut out = Vec::new();
+    // Room for a usual attribute each.
+    let mut out = Vec::with_capacity(levels.len().saturating_mul(48));
     for level in levels {
-        let mut attributes: Vec<Vec<u8>> = level.iter().map(Attribute::canonical).collect();
-        attributes.sort_unstable();
-        let level = attributes.concat();
-        out.extend_from_slice(&length(level.len()));
-        out.extend_from_slice(&level);
+        with_length(&mut out, |out| match level.as_slice() {
+            [only] => only.write_canonical(out),
+            several => {
+                let mut attributes: Vec<Vec<u8>> = several.iter().map(Attribute::canonical).collect();
+                attributes.sort_unstable();
+                out.extend(attributes.concat());
+            }
+        });
     }
     out
 }
 
-fn length(length: usize) -> [u8; 4] {
-    u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
+/// A length in front of what `write` appends.
+fn with_length(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.extend([0; 4]);
+    write(out);
+    let length = u32::try_from(out.len().saturating_sub(at).saturating_sub(4)).unwrap_or(u32::MAX);
+    if let Some(field) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *field = length.to_be_bytes();
+    }
 }
 
 fn write(levels: &[Level]) -> Result<Vec<u8>, IdentityError> {

@@ -229,20 +229,18 @@ impl Rules {
 
     /// The transform of a type that both sides take.
     fn find(&self, kind: TransformKind, ours: &Proposal, theirs: &Proposal) -> Option<Found> {
-        let own: Vec<Transform> = written_or_none(ours, kind);
-        let peer: Vec<Transform> = written_or_none(theirs, kind);
+        let own = || written_or_none(ours, kind);
+        let peer = || written_or_none(theirs, kind);
         let preferred = match (kind, &self.groups) {
             (TransformKind::Group, Groups::Preferred(Some(group))) => {
                 Some(Algorithm::Group(*group).transform())
             }
-            (TransformKind::Group, Groups::TheirOrder) => {
-                peer.iter().copied().find(|each| own.contains(each))
-            }
+            (TransformKind::Group, Groups::TheirOrder) => peer().find(|each| own().any(|it| it == *each)),
             _ => None,
         };
-        let both = |transform: &Transform| own.contains(transform) && peer.contains(transform);
-        let found =
-            preferred.filter(both).or_else(|| own.iter().copied().find(|transform| both(transform)))?;
+        let both =
+            |transform: &Transform| own().any(|it| it == *transform) && peer().any(|it| it == *transform);
+        let found = preferred.filter(both).or_else(|| own().find(both))?;
         Some(if of_kind(theirs, kind).next().is_some() {
             Found::Written(found)
         } else {
@@ -313,11 +311,11 @@ fn of_kind(proposal: &Proposal, kind: TransformKind) -> impl Iterator<Item = &Tr
 
 /// The transforms of a type; where there are none, the one that silence stands for (RFC 7296 §3.3.3): no
 /// integrity algorithm, no group, and from peers that leave the type out, 32-bit sequence numbers.
-fn written_or_none(proposal: &Proposal, kind: TransformKind) -> Vec<Transform> {
-    let written: Vec<Transform> = of_kind(proposal, kind).copied().collect();
+fn written_or_none(proposal: &Proposal, kind: TransformKind) -> impl Iterator<Item = Transform> {
     let optional =
         matches!(kind, TransformKind::Integrity | TransformKind::Group | TransformKind::SequenceNumbers);
-    if written.is_empty() && optional { vec![none(kind)] } else { written }
+    let silent = of_kind(proposal, kind).next().is_none();
+    of_kind(proposal, kind).copied().chain((silent && optional).then_some(none(kind)))
 }
 
 const fn none(kind: TransformKind) -> Transform {

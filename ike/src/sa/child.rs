@@ -11,7 +11,6 @@ use crate::proposal::{EspChoice, ProposalMismatch, confirm_esp, esp_offer, selec
 use crate::sa::crypt::Crypt;
 use crate::sa::timers::Timer;
 use crate::sa::{Frame, Role};
-use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{ChildAccepted, ChildOffer, NotifyType, Proposal, ProtocolId};
 use std::net::IpAddr;
@@ -23,9 +22,6 @@ use tidegate_esp::{
 
 /// How long the inbound half of a deleted child waits for stragglers.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
-
-/// A peer that has not asked for our answer again for this long has it.
-const CONFIRMATION: Duration = Duration::from_secs(30);
 
 /// How long a child, or an IKE SA, that the peer has replaced waits for the peer's Delete before we send
 /// one ourselves.
@@ -40,9 +36,6 @@ pub(crate) struct Child {
     pub(crate) outbound: Spi,
     pub(crate) selectors: Arc<SelectorPair>,
     pub(crate) fate: Fate,
-    /// Until then the peer may not have our answer yet, and so not know of the child. It is never spoken of
-    /// before that: the peer would say that there is no such child.
-    unconfirmed: Option<Time>,
 }
 
 /// What lies ahead of a child.
@@ -147,7 +140,7 @@ impl PendingChild {
         packet: Option<&(TrafficSelector, TrafficSelector)>,
         with_groups: bool,
     ) -> Result<Self, Verdict> {
-        let spi = core.spis.take(&mut *core.random).ok_or_else(out_of_spis)?;
+        let spi = core.inbound_spi().ok_or_else(out_of_spis)?;
         let mut asked = SelectorPair {
             local: ends.local.resolve(&config.local),
             remote: ends.remote.resolve(&config.remote),
@@ -162,15 +155,7 @@ impl PendingChild {
 
     /// Makes sure that a successor is asked for all that its predecessor carries.
     pub(crate) fn keep_what_is_in_use(&mut self, in_use: &SelectorPair) {
-        for (asked, used) in
-            [(&mut self.asked.local, &in_use.local), (&mut self.asked.remote, &in_use.remote)]
-        {
-            for selector in used {
-                if !within(std::slice::from_ref(selector), asked) {
-                    asked.push(*selector);
-                }
-            }
-        }
+        add_missing(&mut self.asked, in_use);
     }
 
     /// The payloads that ask for it.
@@ -216,7 +201,7 @@ impl PendingChild {
 
     /// Gives the SPI back when nothing comes of it.
     pub(crate) fn abandon(self, core: &mut Core) {
-        core.spis.give_back(self.spi, core.now.time);
+        core.give_back_spi(self.spi);
     }
 }
 
@@ -233,10 +218,14 @@ impl Terms {
         let mut selectors_missed = None;
         let mut proposals_missed = None;
         for config in candidates {
-            let ours = SelectorPair {
+            let mut ours = SelectorPair {
                 local: ends.local.resolve(&config.local),
                 remote: ends.remote.resolve(&config.remote),
             };
+            // What `dynamic` stands for may have changed since; a successor keeps what was agreed.
+            if let Some(in_use) = in_use {
+                add_missing(&mut ours, in_use);
+            }
             let selectors = SelectorPair {
                 local: narrow(&ours.local, &offer.responder_selectors),
                 remote: narrow(&ours.remote, &offer.initiator_selectors),
@@ -249,8 +238,7 @@ impl Terms {
             }
             match select_esp(&config.proposals, &offer.proposals, with_groups) {
                 Ok(choice) => {
-                    let inbound =
-                        core.spis.take(&mut *core.random).ok_or_else(|| Box::new(Refusal::no_more()))?;
+                    let inbound = core.inbound_spi().ok_or_else(|| Box::new(Refusal::no_more()))?;
                     return Ok(Self {
                         config: Arc::clone(config),
                         inbound,
@@ -308,7 +296,7 @@ impl Terms {
         exchange: &Exchanged<'_>,
         duty: Duty,
     ) -> Result<Child, Verdict> {
-        let Self { config, inbound, choice, selectors, no_tfc_padding } = self;
+        let Self { config, inbound, choice, mut selectors, no_tfc_padding } = self;
         let Ok((to_responder, to_initiator)) = child_keys(
             ground.crypt.prf(core.provider)?,
             ground.crypt.sk_d(),
@@ -323,6 +311,8 @@ impl Terms {
             Role::Initiator => (to_responder, to_initiator),
             Role::Responder => (to_initiator, to_responder),
         };
+        selectors.local.shrink_to_fit();
+        selectors.remote.shrink_to_fit();
         let selectors = Arc::new(selectors);
         let path = frame.path.esp(ground.encapsulation);
         let install = |direction, spi, keys, duty| {
@@ -355,13 +345,12 @@ impl Terms {
             frame.timers.set(Timer::RekeyChild(inbound), now + at);
             frame.timers.set(Timer::ExpireChild(inbound), now + rekey + lifetimes.overtime);
         }
-        let unconfirmed = (exchange.role == Role::Responder).then(|| core.now.time + CONFIRMATION);
-        Ok(Child { config, inbound, outbound: choice.peer_spi, selectors, fate: Fate::Standing, unconfirmed })
+        Ok(Child { config, inbound, outbound: choice.peer_spi, selectors, fate: Fate::Standing })
     }
 
     /// Gives the SPI back when nothing comes of it.
     pub(crate) fn abandon(self, core: &mut Core) {
-        core.spis.give_back(self.inbound, core.now.time);
+        core.give_back_spi(self.inbound);
     }
 }
 
@@ -388,16 +377,6 @@ impl Refusal {
 }
 
 impl Child {
-    /// The peer has shown that it knows of the child: by a packet on it, or by its next request.
-    pub(crate) fn confirm(&mut self) {
-        self.unconfirmed = None;
-    }
-
-    /// Whether the peer may not know of the child yet.
-    pub(crate) fn is_unconfirmed(&self, now: Time) -> bool {
-        self.unconfirmed.is_some_and(|until| now < until)
-    }
-
     /// Takes the child out of use: outbound at once, inbound after the last straggler.
     pub(crate) fn retire(&self, frame: &mut Frame, core: &mut Core) {
         frame.timers.clear_child(self.inbound);
@@ -437,7 +416,18 @@ impl Child {
 pub(crate) fn bury_inbound(inbound: Spi, core: &mut Core) {
     core.outputs.push_back(Output::Remove { child: inbound, direction: Direction::Inbound });
     core.effects.push_back(Effect::ChildRemoved(inbound));
-    core.spis.give_back(inbound, core.now.time);
+    core.give_back_spi(inbound);
+}
+
+/// Widens a pair of selectors to hold all that another does.
+fn add_missing(pair: &mut SelectorPair, other: &SelectorPair) {
+    for (list, more) in [(&mut pair.local, &other.local), (&mut pair.remote, &other.remote)] {
+        for selector in more {
+            if !within(std::slice::from_ref(selector), list) {
+                list.push(*selector);
+            }
+        }
+    }
 }
 
 /// What surrounds ESP on this path.

@@ -12,11 +12,11 @@ use crate::connection::{ChildConfig, Connection};
 use crate::core::{Core, Effect};
 use crate::counters::Drop;
 use crate::event::Event;
-use crate::exchange::informational::settle_if_candidate;
+use crate::exchange::informational::{close_child, settle_if_candidate};
 use crate::exchange::{self, Answering, Exchange, mobike::Mobike};
 use crate::identity::Identity;
 use crate::nat::NatView;
-use crate::output::{JobDone, Output};
+use crate::output::{JobDone, Output, Path};
 use crate::proposal::IkeChoice;
 use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
@@ -39,6 +39,13 @@ const MAX_TASKS: usize = 2 * MAX_CHILDREN;
 /// collided do not do it again.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// A reauthentication that has come to nothing is tried again after this; an attempt is over by then.
+const REAUTHENTICATE_AGAIN: Duration = Duration::from_secs(90);
+
+/// What an unauthenticated hint leaves of the time that the peer has to answer. It is long enough for two
+/// repetitions, so that a forger alone ends nothing.
+const QUICK_CHECK: Duration = Duration::from_secs(3);
+
 /// An IKE SA that stands.
 pub(crate) struct Established {
     pub(crate) connection: Arc<Connection>,
@@ -48,6 +55,8 @@ pub(crate) struct Established {
     pub(crate) nat: NatView,
     pub(crate) peer_fragments: bool,
     pub(crate) children: Vec<Child>,
+    /// SPIs of children that never stood here, until the peer has deleted its halves of them.
+    pub(crate) orphans: Vec<Spi>,
     pub(crate) exchange: Option<Exchange>,
     pub(crate) answering: Option<Answering>,
     pub(crate) tasks: VecDeque<Task>,
@@ -87,6 +96,7 @@ pub(crate) struct Newborn {
 /// What moves from an IKE SA to its successor.
 pub(crate) struct Luggage {
     children: Vec<Child>,
+    orphans: Vec<Spi>,
     timers: Vec<(Time, Timer)>,
     tasks: Vec<Task>,
     virtual_addresses: Vec<IpAddr>,
@@ -142,8 +152,10 @@ impl Luggage {
     pub(crate) fn pack(sa: &mut Established, frame: &mut Frame) -> Self {
         let mut timers = frame.timers.take_children();
         timers.extend(frame.timers.take(Timer::Reauthenticate));
+        timers.extend(frame.timers.take(Timer::ExpireAuthentication));
         Self {
             children: std::mem::take(&mut sa.children),
+            orphans: std::mem::take(&mut sa.orphans),
             timers,
             tasks: sa.tasks.drain(..).chain(sa.deferred.drain(..)).filter(Task::outlives_rekey).collect(),
             virtual_addresses: std::mem::take(&mut sa.virtual_addresses),
@@ -168,6 +180,9 @@ impl Luggage {
                 .push_back(Output::Remove { child: spi, direction: tidegate_esp::Direction::Outbound });
             bury_inbound(spi, core);
         }
+        for spi in self.orphans {
+            core.give_back_spi(spi);
+        }
     }
 }
 
@@ -180,7 +195,9 @@ impl Established {
             choice: newborn.choice,
             nat: newborn.nat,
             peer_fragments: newborn.peer_fragments,
-            children: Vec::new(),
+            // Most have one for life.
+            children: Vec::with_capacity(1),
+            orphans: Vec::new(),
             exchange: None,
             answering: None,
             tasks: VecDeque::new(),
@@ -228,6 +245,7 @@ impl Established {
             core.effects.push_back(Effect::ChildAdded(spi, frame.id));
         }
         self.children.extend(luggage.children);
+        self.orphans.extend(luggage.orphans);
         self.virtual_addresses = luggage.virtual_addresses;
         self.replaces = luggage.replaces;
         self.replaced_by = luggage.replaced_by;
@@ -241,6 +259,7 @@ impl Established {
         let now = core.now.time;
         self.heard = now;
         frame.opened = now;
+        frame.turn = core.turn();
         frame.timers.clear(Timer::GiveUp);
         let lifetimes = self.connection.lifetimes;
         if let Some(rekey) = lifetimes.rekey {
@@ -255,14 +274,24 @@ impl Established {
         self.set_keepalive(frame, core);
     }
 
-    /// Sets when the ends must see each other's credentials again; this outlives a rekey.
+    /// Sets when the ends must see each other's credentials again; this outlives a rekey. The initiator
+    /// sees to it in time, and in the end neither of them goes on without.
     pub(crate) fn begin_authentication(&self, frame: &mut Frame, core: &mut Core, peer_limit: Option<u32>) {
+        let now = core.now.time;
         let lifetimes = self.connection.lifetimes;
-        let ours = lifetimes.reauthenticate.map(|span| core.jittered(span, lifetimes.jitter));
-        // RFC 4478 §3: early enough to be done before the peer's patience ends.
-        let theirs = peer_limit.map(|seconds| Duration::from_secs(u64::from(seconds)).mul_f64(0.9));
-        if let Some(span) = ours.into_iter().chain(theirs).min() {
-            frame.timers.set(Timer::Reauthenticate, core.now.time + span);
+        if self.origin == Role::Responder {
+            if let Some(span) = lifetimes.authentication {
+                // RFC 4478 §4: a peer that does not repeat the authentication loses the IKE SA.
+                frame.timers.set(Timer::ExpireAuthentication, now + span);
+            }
+            return;
+        }
+        if let Some(span) = lifetimes.reauthenticate {
+            frame.timers.set(Timer::Reauthenticate, now + core.jittered(span, lifetimes.jitter));
+            frame.timers.set(Timer::ExpireAuthentication, now + span + lifetimes.overtime);
+        }
+        if let Some(seconds) = peer_limit {
+            frame.limit_authentication(now, seconds);
         }
     }
 
@@ -301,14 +330,30 @@ impl Established {
         self.children.iter().find(|child| &*child.config.name == name && child.fate == Fate::Standing)
     }
 
+    /// Whether such a child stands or has been asked for.
+    pub(crate) fn has_or_awaits(&self, name: &str) -> bool {
+        let asked = match &self.exchange {
+            Some(Exchange::CreateChild(creating)) => &*creating.pending.config.name == name,
+            _ => false,
+        };
+        asked || self.child_named(name).is_some()
+    }
+
     /// The child that this one takes the place of.
     pub(crate) fn predecessor_of(&self, inbound: Spi) -> Option<Spi> {
+        self.child(inbound)?;
         self.children.iter().find(|child| child.fate == Fate::Superseded(inbound)).map(|child| child.inbound)
     }
 
     pub(crate) fn remove_child(&mut self, inbound: Spi) -> Option<Child> {
         let position = self.children.iter().position(|child| child.inbound == inbound)?;
         Some(self.children.remove(position))
+    }
+
+    /// Has the peer's half of a child deleted that never stood here; until then its SPI stays reserved.
+    pub(crate) fn delete_orphan(&mut self, spi: Spi) {
+        self.orphans.push(spi);
+        self.want(Task::DeleteChild(spi));
     }
 
     /// Puts work into the queue, once.
@@ -337,6 +382,10 @@ impl Established {
             }
             exchange::begin(&mut self, frame, core, task);
         }
+        if self.tasks.is_empty() {
+            // An idle SA is small.
+            self.tasks = VecDeque::new();
+        }
         self.finish_replacement(core);
         State::Established(self)
     }
@@ -364,7 +413,7 @@ impl Established {
             self.tasks.push_front(Task::DeleteIke(Verdict::new(Culprit::Us, Cause::Exhausted)));
             return false;
         };
-        let limit = self.fragment_limit();
+        let limit = self.fragment_limit(frame.path);
         let envoy = Envoy { exchange, response: false, id, limit };
         let Ok(datagrams) = self.crypt.seal(frame.spis, envoy, chain, &mut *core.random) else {
             return false;
@@ -383,7 +432,7 @@ impl Established {
         chain: &PayloadChain,
     ) {
         let id = frame.window.answering_id();
-        let limit = self.fragment_limit();
+        let limit = self.fragment_limit(frame.answer_path);
         let envoy = Envoy { exchange, response: true, id, limit };
         if let Ok(datagrams) = self.crypt.seal(frame.spis, envoy, chain, &mut *core.random) {
             frame.send_answer(core, datagrams);
@@ -413,8 +462,8 @@ impl Established {
         self.answer(frame, core, exchange, &chain);
     }
 
-    fn fragment_limit(&self) -> Option<usize> {
-        if self.peer_fragments { self.connection.fragment_size.map(usize::from) } else { None }
+    fn fragment_limit(&self, path: Path) -> Option<usize> {
+        if self.peer_fragments { self.connection.fragment_limit(path) } else { None }
     }
 
     /// A request of the peer's.
@@ -426,8 +475,6 @@ impl Established {
     ) -> State {
         self.heard = core.now.time;
         self.follow_peer(frame, core, message);
-        // The peer would not ask again before it had our last answer.
-        self.children.iter_mut().for_each(Child::confirm);
         let exchange = message.header.exchange;
         match exchange {
             ExchangeType::CreateChildSa => {
@@ -489,9 +536,10 @@ impl Established {
         message: &Verified,
     ) -> State {
         self.heard = core.now.time;
-        self.settle_path(frame);
+        self.settle_path(frame, core, message);
         let Some(exchange) = self.exchange.take() else { return self.advance(frame, core) };
         if message.header.exchange != exchange.kind() {
+            exchange.abandon(core);
             return self.fail(
                 frame,
                 core,
@@ -502,7 +550,10 @@ impl Established {
             Exchange::CreateChild(_) | Exchange::RekeyChild(_) | Exchange::RekeyIke(_) => {
                 match message.read(CreateChildResponse::parse) {
                     Ok(response) => exchange::on_create_response(self, frame, core, exchange, response),
-                    Err(error) => self.fail(frame, core, Verdict::malformed(error)),
+                    Err(error) => {
+                        exchange.abandon(core);
+                        self.fail(frame, core, Verdict::malformed(error))
+                    }
                 }
             }
             Exchange::DeleteChild(_) | Exchange::Liveness | Exchange::Mobike(_) => {
@@ -552,14 +603,19 @@ impl Established {
             }
             Timer::Reauthenticate => {
                 if self.origin == Role::Initiator && self.standing == Standing::Active {
+                    // Should nothing come of it.
+                    frame.timers.set(Timer::Reauthenticate, now + REAUTHENTICATE_AGAIN);
                     core.effects.push_back(Effect::Reauthenticate(
                         frame.id,
                         Arc::clone(&self.connection),
                         frame.path,
                     ));
+                    // In case nothing comes of it.
+                    let policy = self.connection.retransmission;
+                    frame.timers.set(Timer::Reauthenticate, now + policy.give_up * 2);
                 }
             }
-            Timer::ExpireIke | Timer::GiveUp => {
+            Timer::ExpireIke | Timer::ExpireAuthentication | Timer::GiveUp => {
                 let verdict = match self.standing {
                     Standing::Active => Verdict::new(Culprit::Network, Cause::Expired),
                     _ => Verdict::new(Culprit::Peer, Cause::Replaced),
@@ -568,7 +624,10 @@ impl Established {
             }
             Timer::Retry => self.tasks.extend(self.deferred.drain(..)),
             Timer::RekeyChild(spi) => self.rekey_child(spi),
-            Timer::ExpireChild(spi) => self.want(Task::DeleteChild(spi)),
+            Timer::ExpireChild(spi) => {
+                let verdict = Verdict::new(Culprit::Network, Cause::Expired);
+                close_child(&mut self, core, frame, spi, verdict);
+            }
             Timer::Linger(spi) => bury_inbound(spi, core),
             Timer::Reassembly => {}
         }
@@ -598,15 +657,21 @@ impl Established {
     }
 
     /// An unauthenticated message suggests that the peer has lost its state: ask it, but seldom
-    /// (RFC 7296 §2.21.4).
+    /// (RFC 7296 §2.21.4), and do not wait long for the answer.
     pub(crate) fn hint(mut self: Box<Self>, frame: &mut Frame, core: &mut Core) -> State {
         const PAUSE: Duration = Duration::from_secs(5);
         let now = core.now.time;
-        if self.hinted.is_none_or(|last| last + PAUSE <= now) && !frame.window.is_waiting() {
-            self.hinted = Some(now);
+        if self.hinted.is_some_and(|last| now < last + PAUSE) {
+            return State::Established(self);
+        }
+        self.hinted = Some(now);
+        if !frame.window.is_waiting() {
             self.want(Task::Liveness);
         }
-        self.advance(frame, core)
+        let policy = self.connection.retransmission;
+        let state = self.advance(frame, core);
+        frame.hurry(now, QUICK_CHECK, &policy);
+        state
     }
 
     /// The peer has not answered a request in all its repetitions.
@@ -670,6 +735,9 @@ impl Established {
                 child.closed(frame, core, verdict.clone());
             }
         }
+        for spi in self.orphans.drain(..) {
+            core.give_back_spi(spi);
+        }
         let lingering: Vec<_> = frame.timers.take_children();
         for (_, timer) in lingering {
             if let Timer::Linger(spi) = timer {
@@ -688,9 +756,14 @@ impl Established {
 }
 
 impl Task {
-    /// Whether it still makes sense on the successor of an IKE SA.
+    /// Whether it still makes sense on the successor of an IKE SA. Whoever wanted the end of the old one
+    /// wants that of its successor too, unless it was for want of a successor.
     fn outlives_rekey(&self) -> bool {
-        !matches!(self, Self::RekeyIke | Self::Liveness)
+        match self {
+            Self::RekeyIke | Self::Liveness => false,
+            Self::DeleteIke(verdict) => !matches!(verdict.cause, Cause::Expired | Cause::Exhausted),
+            _ => true,
+        }
     }
 
     /// Whether both ask for the same thing.

@@ -47,6 +47,12 @@ use tidegate_esp::TrafficSelector;
 /// A forger can make us repeat IKE_SA_INIT with a cookie of his; not more often than this.
 const MAX_RESTARTS: u8 = 8;
 
+/// Nor does he make us begin all over more often than this.
+const MAX_FRESH_STARTS: u8 = 3;
+
+/// An answer that somebody contests has been a forger's if IKE_AUTH is unanswered after so many repetitions.
+const CONTESTED_PATIENCE: u32 = 3;
+
 /// An IKE SA that we are setting up.
 pub(crate) struct Attempt {
     goal: Goal,
@@ -67,6 +73,12 @@ pub(crate) struct Goal {
     /// The last refusal in clear.
     pub(crate) refusal: Option<Verdict>,
     pub(crate) restarts: u8,
+    /// The IKE_SA_INIT that we go on with may not be the responder's: there was a cookie that changed our
+    /// request, or another answer, or the responder does not know what we talk of.
+    pub(crate) contested: bool,
+    pub(crate) fresh_starts: u8,
+    /// Where the first message went.
+    pub(crate) path: Option<Path>,
 }
 
 enum Stage {
@@ -89,16 +101,31 @@ struct InitSent {
 
 impl Goal {
     pub(crate) fn new(connection: Arc<Connection>, children: Vec<Arc<ChildConfig>>, deadline: Time) -> Self {
-        Self { connection, children, packet: None, replaces: None, deadline, refusal: None, restarts: 0 }
+        Self {
+            connection,
+            children,
+            packet: None,
+            replaces: None,
+            deadline,
+            refusal: None,
+            restarts: 0,
+            contested: false,
+            fresh_starts: 0,
+            path: None,
+        }
     }
 }
 
 impl Attempt {
     /// Sends IKE_SA_INIT with the first group of the first proposal.
-    pub(crate) fn begin(goal: Goal, frame: &mut Frame, core: &mut Core) -> State {
+    pub(crate) fn begin(mut goal: Goal, frame: &mut Frame, core: &mut Core) -> State {
+        goal.path = Some(frame.path);
         let group = goal.connection.proposals.iter().find_map(|proposal| proposal.groups.first().copied());
         match group {
-            Some(group) => Self::begin_with(goal, frame, core, group, None),
+            Some(group) => {
+                let nonce = core.nonce();
+                Self::begin_with(goal, frame, core, group, nonce, None)
+            }
             None => fail(
                 &goal,
                 frame,
@@ -108,11 +135,21 @@ impl Attempt {
         }
     }
 
+    /// Begins all over, under another SPI, so that no answer to what was can be taken for one to what is.
+    fn begin_afresh(mut goal: Goal, frame: &mut Frame, core: &mut Core) -> State {
+        goal.contested = false;
+        frame.spis.initiator = core.ike_spi();
+        frame.path = goal.path.unwrap_or(frame.path);
+        frame.timers.clear(Timer::Retransmit);
+        Self::begin(goal, frame, core)
+    }
+
     fn begin_with(
         goal: Goal,
         frame: &mut Frame,
         core: &mut Core,
         group: GroupId,
+        nonce: Vec<u8>,
         cookie: Option<Vec<u8>>,
     ) -> State {
         let private = match core.generate(group) {
@@ -123,7 +160,7 @@ impl Attempt {
             group,
             private,
             offered: ike_offer(&goal.connection.proposals, &[]),
-            nonce: core.nonce(),
+            nonce,
             cookie,
             request: Vec::new(),
         };
@@ -139,14 +176,14 @@ impl Attempt {
         }
     }
 
-    /// What it is to take the place of has itself been replaced, by a rekey.
-    pub(crate) fn replace_instead(&mut self, successor: SaId) {
-        self.goal.replaces = self.goal.replaces.map(|_| successor);
-    }
-
     /// Its connection.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.goal.connection
+    }
+
+    /// The IKE SA that it is to replace has itself a successor now.
+    pub(crate) fn replaces_instead(&mut self, old: SaId) {
+        self.goal.replaces = Some(old);
     }
 
     /// An answer to IKE_SA_INIT, which anybody may have sent.
@@ -172,16 +209,23 @@ impl Attempt {
         };
         match response {
             SaInitResponse::Cookie(cookie) if self.goal.may_restart() => {
+                // The answer may yet be to the message without it.
+                self.goal.contested = true;
                 InitSent { cookie: Some(cookie), ..init }.send(self.goal, frame, core)
             }
+            // A copy of the refusal that has led us to this group, or nonsense: no reason to hurry.
+            SaInitResponse::InvalidKe(wanted) if wanted == init.group.transform_id() => {
+                self.goal.refusal = Some(refused_in_clear(NotifyType::INVALID_KE_PAYLOAD));
+                init.wait(self.goal)
+            }
             SaInitResponse::InvalidKe(wanted) => {
-                let group = GroupId::from_transform(wanted).filter(|group| {
-                    *group != init.group
-                        && self.goal.connection.proposals.iter().any(|p| p.groups.contains(group))
-                });
+                let group = GroupId::from_transform(wanted)
+                    .filter(|group| self.goal.connection.proposals.iter().any(|p| p.groups.contains(group)));
                 match group {
+                    // RFC 7296 §2.6.1: a cookie is shown again, and it holds only with the nonce that it
+                    // was made for.
                     Some(group) if self.goal.may_restart() => {
-                        Self::begin_with(self.goal, frame, core, group, init.cookie)
+                        Self::begin_with(self.goal, frame, core, group, init.nonce, init.cookie)
                     }
                     _ => {
                         let kind = NotifyType::INVALID_KE_PAYLOAD;
@@ -201,6 +245,26 @@ impl Attempt {
         }
     }
 
+    /// Another answer to IKE_SA_INIT after the one that we have gone on with. One of the two is a forgery;
+    /// which one, IKE_AUTH will tell (RFC 7296 §2.4, §2.21.1).
+    pub(crate) fn on_second_init_response(&mut self, header: &Header, body: &[u8], whole: &[u8]) {
+        let opening = match &self.stage {
+            Stage::InitSent(_) => return,
+            Stage::Agreeing { opening, .. } => opening,
+            Stage::Signing { keyed, .. } | Stage::AuthSent { keyed, .. } | Stage::Verifying { keyed, .. } => {
+                &keyed.opening
+            }
+        };
+        let accepted = SaInitResponse::parse(header.next_payload, body)
+            .is_ok_and(|response| matches!(response, SaInitResponse::Accepted(_)));
+        self.goal.contested |= accepted && opening.response != whole;
+    }
+
+    /// Something in clear says that the responder does not know this IKE SA.
+    pub(crate) fn hint(&mut self) {
+        self.goal.contested = true;
+    }
+
     /// The answer to IKE_AUTH.
     pub(crate) fn on_protected_response(
         self: Box<Self>,
@@ -218,6 +282,19 @@ impl Attempt {
         }
         match message.read(AuthResponse::parse) {
             Ok(AuthResponse::Accepted(answer)) => verify(goal, frame, core, keyed, child, answer),
+            // After a forged cookie, or a forged answer, what the two ends have signed may differ.
+            Ok(AuthResponse::Failed(notify))
+                if notify.kind == NotifyType::AUTHENTICATION_FAILED && goal.contested =>
+            {
+                let mut goal = goal;
+                if goal.may_start_afresh() {
+                    if let Some(child) = child {
+                        child.abandon(core);
+                    }
+                    return Self::begin_afresh(goal, frame, core);
+                }
+                give_up_child(&goal, frame, core, child, Verdict::refused(notify.kind))
+            }
             Ok(AuthResponse::Failed(notify)) => {
                 give_up_child(&goal, frame, core, child, Verdict::refused(notify.kind))
             }
@@ -236,8 +313,8 @@ impl Attempt {
                     Err(error) => {
                         let mut goal = goal;
                         goal.doubt(frame, core, error.into());
-                        if goal.may_restart() {
-                            Self::begin(goal, frame, core)
+                        if goal.may_start_afresh() {
+                            Self::begin_afresh(goal, frame, core)
                         } else {
                             fail(&goal, frame, core, error.into())
                         }
@@ -258,6 +335,11 @@ impl Attempt {
                         if let Some(child) = child {
                             child.abandon(core);
                         }
+                        // A forger may have changed nothing but what the responder has signed.
+                        let mut goal = goal;
+                        if goal.contested && goal.may_start_afresh() {
+                            return Self::begin_afresh(goal, frame, core);
+                        }
                         let policy = goal.connection.retransmission;
                         tell(&goal, frame, core, failure.into());
                         Closing::reject(keyed.crypt, frame, core, policy)
@@ -271,6 +353,14 @@ impl Attempt {
     /// A deadline has passed.
     pub(crate) fn on_timer(self: Box<Self>, frame: &mut Frame, core: &mut Core, timer: Timer) -> State {
         let over = match timer {
+            Timer::Retransmit if self.has_waited_in_vain(frame) => {
+                let Self { mut goal, stage } = *self;
+                if let Stage::AuthSent { child: Some(child), .. } = stage {
+                    child.abandon(core);
+                }
+                goal.fresh_starts = goal.fresh_starts.saturating_add(1);
+                return Self::begin_afresh(goal, frame, core);
+            }
             Timer::Retransmit => frame.retransmit(core, &self.goal.connection.retransmission),
             Timer::GiveUp => true,
             _ => false,
@@ -279,6 +369,14 @@ impl Attempt {
             return State::Initiating(self);
         }
         self.cancel(frame, core, None)
+    }
+
+    /// Whether the answer that we have gone on with was most likely a forger's.
+    fn has_waited_in_vain(&self, frame: &Frame) -> bool {
+        matches!(self.stage, Stage::AuthSent { .. })
+            && self.goal.contested
+            && self.goal.fresh_starts < MAX_FRESH_STARTS
+            && frame.window.attempts() >= CONTESTED_PATIENCE
     }
 
     /// Ends the attempt, for this reason or for what it has seen.
@@ -406,6 +504,11 @@ impl Goal {
         self.restarts <= MAX_RESTARTS
     }
 
+    fn may_start_afresh(&mut self) -> bool {
+        self.fresh_starts = self.fresh_starts.saturating_add(1);
+        self.fresh_starts <= MAX_FRESH_STARTS
+    }
+
     /// Whether IKE_AUTH goes without a child (RFC 6023).
     fn goes_childless(&self, opening: &Opening) -> bool {
         let connection = &self.connection;
@@ -511,7 +614,7 @@ fn send_auth(
             .then(|| mobike::no_nats_data(frame.path.local, frame.path.remote)),
         notifies: Vec::new(),
     };
-    let limit = if keyed.opening.fragmentation { connection.fragment_size.map(usize::from) } else { None };
+    let limit = if keyed.opening.fragmentation { connection.fragment_limit(frame.path) } else { None };
     let envoy = Envoy { exchange: ExchangeType::IkeAuth, response: false, id: MessageId(1), limit };
     let Ok(datagrams) = keyed.crypt.seal(frame.spis, envoy, &request.emit(), &mut *core.random) else {
         return fail(&goal, frame, core, Verdict::new(Culprit::Us, Cause::Limit("message length")));
@@ -604,11 +707,7 @@ fn establish(
     }
     sa.begin(frame, core);
     sa.begin_authentication(frame, core, answer.lifetime);
-    core.effects.push_back(Effect::Authenticated {
-        sa: frame.id,
-        peer: peer.identity().clone(),
-        initial_contact: false,
-    });
+    core.effects.push_back(Effect::Authenticated { sa: frame.id, alone_since: None });
     core.counters.established = core.counters.established.saturating_add(1);
     core.event(Event::IkeEstablished {
         sa: frame.id,
@@ -679,7 +778,7 @@ fn first_child(
         },
         Err(verdict) => {
             refused(core, verdict);
-            sa.want(Task::DeleteChild(spi));
+            sa.delete_orphan(spi);
         }
     }
 }

@@ -33,6 +33,7 @@ use established::Established;
 use initiate::Attempt;
 use respond::HalfOpen;
 use std::net::SocketAddr;
+use std::time::Duration;
 use timers::{Timer, Timers};
 use window::{Due, Place, Window};
 
@@ -72,6 +73,8 @@ pub(crate) struct Frame {
     pub(crate) window: Window,
     pub(crate) timers: Timers,
     pub(crate) opened: Time,
+    /// When it began or was established, in the order of such things.
+    pub(crate) turn: u64,
     job_serial: u32,
 }
 
@@ -137,7 +140,7 @@ impl SpiPair {
 }
 
 impl Frame {
-    pub(crate) fn new(id: SaId, role: Role, spis: SpiPair, path: Path, opened: Time) -> Self {
+    pub(crate) fn new(core: &mut Core, id: SaId, role: Role, spis: SpiPair, path: Path) -> Self {
         Self {
             id,
             role,
@@ -146,7 +149,8 @@ impl Frame {
             answer_path: path,
             window: Window::default(),
             timers: Timers::default(),
-            opened,
+            opened: core.now.time,
+            turn: core.turn(),
             job_serial: 0,
         }
     }
@@ -189,6 +193,22 @@ impl Frame {
             Due::GivenUp => true,
             Due::Nothing => false,
         }
+    }
+
+    /// The request that is unanswered gets this much time from now on, and is soon sent again.
+    pub(crate) fn hurry(&mut self, now: Time, span: Duration, policy: &crate::connection::Retransmission) {
+        if self.window.is_waiting() {
+            let wait = self.window.hurry(now + span, policy).min(span);
+            self.timers.set(Timer::Retransmit, now + wait);
+        }
+    }
+
+    /// The peer wants to be authenticated again within this many seconds (RFC 4478 §3): early enough to be
+    /// done before its patience ends.
+    pub(crate) fn limit_authentication(&mut self, now: Time, seconds: u32) {
+        let limit = Duration::from_secs(u64::from(seconds));
+        self.timers.set_earlier(Timer::Reauthenticate, now + limit.mul_f64(0.9));
+        self.timers.set_earlier(Timer::ExpireAuthentication, now + limit);
     }
 
     /// Our request is answered.
@@ -266,6 +286,10 @@ impl IkeSa {
             Opened::Whole { first, payloads, unsupported_critical } => {
                 Some(Verified { header, path, first, payloads, unsupported_critical })
             }
+            Opened::Fragment { payloads, .. } if !self.has_room(core, payloads.len()) => {
+                core.counters.drop(Drop::Flood);
+                None
+            }
             Opened::Fragment { number, total, first, payloads } => {
                 let now = core.now.time;
                 let progress =
@@ -287,6 +311,16 @@ impl IkeSa {
                 }
             }
         }
+    }
+
+    /// Whether another fragment may be kept. All SAs share what memory there is for them; peers that have not
+    /// said who they are may take half of it.
+    fn has_room(&self, core: &Core, bytes: usize) -> bool {
+        let most = match self.state {
+            State::Responding(_) => core.config.fragment_memory / 2,
+            _ => core.config.fragment_memory,
+        };
+        core.fragments_held.saturating_add(bytes) <= most
     }
 
     fn take(&mut self, core: &mut Core, place: Place, message: &Verified) {
@@ -312,6 +346,7 @@ impl IkeSa {
             (state, place) => {
                 core.counters.drop(Drop::OutOfState);
                 if place == Place::Request {
+                    // When it comes again, this SA may have got as far as its sender.
                     frame.window.cancel_answer();
                 }
                 state
@@ -330,6 +365,9 @@ impl IkeSa {
     ) {
         if self.frame.window.place(&header) != Place::Response || header.exchange != ExchangeType::IkeSaInit {
             core.counters.drop(Drop::OutOfWindow);
+            if let State::Initiating(attempt) = &mut self.state {
+                attempt.on_second_init_response(&header, body, whole);
+            }
             return;
         }
         let state = std::mem::replace(&mut self.state, State::Closed);
@@ -421,17 +459,11 @@ impl IkeSa {
         };
     }
 
-    /// What it is to take the place of has itself been replaced, by a rekey.
-    pub(crate) fn replace_instead(&mut self, successor: SaId) {
-        match &mut self.state {
-            State::Initiating(attempt) => attempt.replace_instead(successor),
-            State::Established(sa) if sa.replaces.is_some() => sa.replaces = Some(successor),
-            _ => {}
-        }
-    }
-
     /// Something in clear suggests that the peer has lost this SA.
     pub(crate) fn hint(&mut self, core: &mut Core) {
+        if let State::Initiating(attempt) = &mut self.state {
+            attempt.hint();
+        }
         self.with_established(core, Established::hint);
     }
 }

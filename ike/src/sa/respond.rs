@@ -347,11 +347,8 @@ fn establish(
         mobike::remember(&mut sa, addresses);
     }
     core.effects.push_back(Effect::HalfOpenOver(frame.id));
-    core.effects.push_back(Effect::Authenticated {
-        sa: frame.id,
-        peer: peer.identity().clone(),
-        initial_contact: request.initial_contact,
-    });
+    let alone_since = request.initial_contact.then_some(frame.turn);
+    core.effects.push_back(Effect::Authenticated { sa: frame.id, alone_since });
     core.counters.established = core.counters.established.saturating_add(1);
     core.event(Event::IkeEstablished {
         sa: frame.id,
@@ -385,6 +382,7 @@ fn establish(
         notifies: Vec::new(),
     }));
     sa.begin(frame, core);
+    sa.begin_authentication(frame, core, None);
     sa.answer(frame, core, ExchangeType::IkeAuth, &response.emit());
     sa.advance(frame, core)
 }

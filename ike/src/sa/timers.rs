@@ -22,6 +22,8 @@ pub enum Timer {
     Reauthenticate,
     /// The IKE SA has outlived its time.
     ExpireIke,
+    /// The peers have not seen each other's credentials again in time.
+    ExpireAuthentication,
     /// Work that the peer put off may be tried again.
     Retry,
     /// A child, named by its inbound SPI, wants new keys.
@@ -42,6 +44,14 @@ impl Timers {
         self.clear(timer);
         let position = self.0.partition_point(|&(other, _)| other > at);
         self.0.insert(position, (at, timer));
+    }
+
+    /// Sets a deadline unless it is set for an earlier time already.
+    pub(crate) fn set_earlier(&mut self, timer: Timer, at: Time) {
+        let known = self.0.iter().find(|&&(_, other)| other == timer);
+        if known.is_none_or(|&(known, _)| at < known) {
+            self.set(timer, at);
+        }
     }
 
     /// Takes a deadline away.

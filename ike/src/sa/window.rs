@@ -84,7 +84,9 @@ impl Window {
                 _ => Place::Stray,
             };
         }
-        if id.0 == self.expected {
+        // The last number is never taken: after it the counter would stand still, and copies of that request
+        // would count as new.
+        if id.0 == self.expected && self.expected != u32::MAX {
             return if self.answering { Place::InProgress } else { Place::Request };
         }
         if self.answer.is_some() && id.0.checked_add(1) == Some(self.expected) {
@@ -123,6 +125,16 @@ impl Window {
         if let Some(outstanding) = &mut self.outstanding {
             outstanding.give_up = outstanding.give_up.min(at);
         }
+    }
+
+    /// Brings the end of an attempt nearer, and begins the schedule of repetitions anew; gives the first
+    /// wait.
+    pub(crate) fn hurry(&mut self, at: Time, policy: &Retransmission) -> Duration {
+        self.give_up_by(at);
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.attempts = 0;
+        }
+        policy.wait(0)
     }
 
     /// A retransmission deadline has passed.
@@ -191,6 +203,12 @@ impl Window {
                 Box::new(Collecting { id: header.message_id, since: now, parts: Reassembly::default() })
             })
             .parts
+    }
+
+    /// How much memory incomplete messages take.
+    pub(crate) fn held(&self) -> usize {
+        let slots = [&self.collecting_request, &self.collecting_response];
+        slots.into_iter().flatten().map(|collecting| collecting.parts.held()).sum()
     }
 
     /// When the oldest incomplete message is thrown away.

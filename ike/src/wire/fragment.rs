@@ -87,6 +87,11 @@ impl Reassembly {
         self.chunks.is_empty()
     }
 
+    /// How much memory it takes.
+    pub fn held(&self) -> usize {
+        self.bytes.saturating_add(self.chunks.len().saturating_mul(size_of::<Option<Vec<u8>>>()))
+    }
+
     /// What can be known of a fragment before it is opened (RFC 7383 §2.6). Nothing changes: an unopened
     /// fragment may be anyone's.
     pub fn check(&self, number: u16, total: u16) -> Result<Novelty, FragmentError> {
@@ -152,8 +157,8 @@ impl Reassembly {
 
     fn finish(&mut self) -> PayloadChain {
         let done = std::mem::take(self);
-        let bytes = done.chunks.into_iter().flatten().flatten().collect();
-        PayloadChain { first: done.first, bytes }
+        let chunks: Vec<Vec<u8>> = done.chunks.into_iter().flatten().collect();
+        PayloadChain { first: done.first, bytes: chunks.concat() }
     }
 
     fn chunk(&self, number: u16) -> Option<&Option<Vec<u8>>> {

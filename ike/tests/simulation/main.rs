@@ -3,67 +3,30 @@
 //! `TIDEGATE_SEEDS` sets how many seeds a run takes (2,000 by default), `TIDEGATE_SEED` runs one of them, and
 //! `TIDEGATE_TRACE=1` tells what happens in it.
 
-#![allow(unreachable_pub, clippy::print_stderr, reason = "a test binary, which may tell its run")]
+#![allow(
+    unreachable_pub,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test binary: it is told its seeds by the environment, and may tell its run"
+)]
 
 mod node;
 mod plane;
 mod world;
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_ike::endpoint::Phase;
-use tidegate_sim::{Conditions, MILLISECOND, SECOND, SimRandom};
+use tidegate_sim::{Conditions, MILLISECOND, SECOND, SimRandom, for_each_seed};
 use world::{Mishap, Recipe, Side, World};
+
+/// How many a run takes unless it is told otherwise.
+const SEEDS: u64 = 2_000;
 
 const BOTH: [Side; 2] = [Side::Edge, Side::Connector];
 
-fn seeds() -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    match number("TIDEGATE_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("TIDEGATE_SEEDS").unwrap_or(2_000)).collect(),
-    }
-}
-
-/// Runs every seed, on as many threads as there are cores, and names those that fail.
-fn for_all_seeds(name: &str, run: impl Fn(u64) + Sync) {
-    let seeds = seeds();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let failed: Vec<(u64, String)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|worker| {
-                let (seeds, run) = (&seeds, &run);
-                scope.spawn(move || {
-                    let mine = seeds.iter().skip(worker).step_by(threads);
-                    mine.filter_map(|&seed| {
-                        let outcome = catch_unwind(AssertUnwindSafe(|| run(seed)));
-                        outcome.err().map(|panic| (seed, message(panic.as_ref())))
-                    })
-                    .collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
-    });
-    let shown: Vec<_> =
-        failed.iter().take(10).map(|(seed, why)| format!("TIDEGATE_SEED={seed}: {why}")).collect();
-    assert!(
-        failed.is_empty(),
-        "{name}: {} of {} seeds failed\n{}",
-        failed.len(),
-        seeds.len(),
-        shown.join("\n")
-    );
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("?").lines().take(3).collect::<Vec<_>>().join(" ")
-}
-
 #[test]
 fn whatever_the_network_does_two_engines_agree_in_the_end() {
-    for_all_seeds("storm", |seed| {
+    for_each_seed(SEEDS, |seed| {
         let mut world = World::new(seed);
         world.simulation.run_for(20 * SECOND);
         for _ in 0..12 {
@@ -85,7 +48,7 @@ fn whatever_the_network_does_two_engines_agree_in_the_end() {
 
 #[test]
 fn rekeys_lose_no_packet_on_a_network_that_loses_none() {
-    for_all_seeds("rekeys", |seed| {
+    for_each_seed(SEEDS, |seed| {
         let mut random = SimRandom::new(seed);
         let recipe = Recipe {
             conditions: Conditions {

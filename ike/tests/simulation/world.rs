@@ -11,6 +11,7 @@ use tidegate_ike::connection::{
     LocalEnd, RemoteEnd, Retransmission,
 };
 use tidegate_ike::crypto::Secret;
+use tidegate_ike::endpoint::ChildStatus;
 use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::proposal::{EspProposal, IkeProposal};
 use tidegate_sim::{
@@ -318,7 +319,7 @@ impl World {
         self.on_sa(side, |endpoint, now, sa| {
             let child = endpoint
                 .status(sa)
-                .and_then(|sa| sa.children().find(|child| child.is_current()).map(|child| child.inbound()));
+                .and_then(|sa| sa.children().find(ChildStatus::is_current).map(|child| child.inbound()));
             if let Some(child) = child {
                 act(endpoint, now, child);
             }

@@ -17,7 +17,7 @@ use tidegate_ike::connection::{
     LocalEnd, RemoteEnd, Retransmission,
 };
 use tidegate_ike::crypto::{SEEDED, Secret, SeededRandom};
-use tidegate_ike::endpoint::Phase;
+use tidegate_ike::endpoint::{ChildStatus, Phase};
 use tidegate_ike::identity::{Identity, IdentityPattern};
 use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::output::{Duty, Install};
@@ -106,9 +106,9 @@ impl Host {
             Output::Transmit(transmit) => self.sent.push_back(transmit),
             Output::Install(install) => self.install(*install),
             Output::MoveOutbound { from, to } => {
-                let _ = from;
-                if let Some(name) = self.names.get(&to) {
-                    self.carries.insert(name.clone(), to);
+                // What went out elsewhere stays there.
+                for carrier in self.carries.values_mut().filter(|carrier| **carrier == from) {
+                    *carrier = to;
                 }
             }
             Output::Repath { child, path } => {
@@ -162,10 +162,7 @@ impl Host {
         self.endpoint
             .sas()
             .flat_map(|sa| {
-                sa.children()
-                    .filter(|child| child.is_current())
-                    .map(|child| child.inbound())
-                    .collect::<Vec<_>>()
+                sa.children().filter(ChildStatus::is_current).map(|child| child.inbound()).collect::<Vec<_>>()
             })
             .collect()
     }
@@ -301,8 +298,8 @@ impl Pair {
             match next {
                 Some(at) if at <= end => {
                     self.now = self.now.max(at);
-                    self.with(End::A, |endpoint, now| endpoint.handle_timeout(now));
-                    self.with(End::B, |endpoint, now| endpoint.handle_timeout(now));
+                    self.with(End::A, Endpoint::handle_timeout);
+                    self.with(End::B, Endpoint::handle_timeout);
                 }
                 _ => break,
             }
@@ -322,8 +319,8 @@ impl Pair {
             match next {
                 Some(at) if at <= end => {
                     self.now = self.now.max(at);
-                    self.with(End::A, |endpoint, now| endpoint.handle_timeout(now));
-                    self.with(End::B, |endpoint, now| endpoint.handle_timeout(now));
+                    self.with(End::A, Endpoint::handle_timeout);
+                    self.with(End::B, Endpoint::handle_timeout);
                     self.settle();
                 }
                 _ => self.now = end,

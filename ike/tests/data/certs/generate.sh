@@ -183,6 +183,9 @@ for kind in p384:sha384 p521:sha512 ed25519:default; do
     issue "by-$kind" moon "root-$kind" "$org/CN=by-$kind" "$leaf"
 done
 digest=sha256
+cp moon-rsa.key root-rsa.key
+issue root-rsa root-rsa self "$org/CN=Root rsa" "$ca"
+issue by-root-rsa moon-rsa root-rsa "$org/CN=by-root-rsa" "$leaf"
 
 # Intermediates.
 issue int1 ca root "$org/CN=Intermediate 1" "$ca"
