@@ -126,8 +126,12 @@ pub(crate) fn strip_trailer(plaintext: &mut [u8]) -> Result<Option<&mut [u8]>, M
     if COUNTING.get(..padding.len()) != Some(&*padding) {
         return Err(Malformed::Padding);
     }
-    let version = NextHeader::of(payload).ok_or(Malformed::InnerLength)?;
-    if version.number() != next_header {
+    let version = [NextHeader::Ipv4, NextHeader::Ipv6].into_iter().find(|ip| ip.number() == next_header);
+    let version = version.ok_or(Malformed::NextHeader)?;
+    if payload.is_empty() {
+        return Err(Malformed::InnerLength);
+    }
+    if NextHeader::of(payload) != Some(version) {
         return Err(Malformed::NextHeader);
     }
     // RFC 4303 §2.7: TFC padding is what the datagram's own length leaves over.

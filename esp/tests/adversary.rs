@@ -172,6 +172,9 @@ fn lengths_of_the_inner_datagram_may_not_pass_the_payload() {
     assert_eq!(reason(&with(ipv6(60), 4, 65535), 41), Err(DropReason::InnerLength));
     assert_eq!(reason(&ipv6(60)[..39], 41), Err(DropReason::InnerLength));
     assert_eq!(reason(&[], 4), Err(DropReason::InnerLength));
+    // What is no datagram at all is told by its next header: transport mode was not agreed on.
+    assert_eq!(reason(&[0x9c; 20], 6), Err(DropReason::NextHeader));
+    assert_eq!(reason(&[0x9c; 20], 4), Err(DropReason::NextHeader));
 }
 
 #[test]
