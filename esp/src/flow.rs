@@ -252,6 +252,8 @@ fn address_at(packet: &[u8], offset: usize) -> Result<Ipv6Addr, FlowError> {
 }
 
 impl Fragment {
+    /// RFC 4301 §7.2 asks for a least offset, so that no later IPv4 fragment overwrites what a first one was
+    /// let through for: offsets count eight bytes, and ports, types and codes are within the first four.
     fn of(offset: u16, more: bool) -> Self {
         match (offset, more) {
             (0, false) => Self::Whole,
@@ -300,8 +302,10 @@ impl Walk {
         let size = match step {
             Step::Options => usize::from(length).saturating_add(1).saturating_mul(8),
             Step::Fragment => {
-                // RFC 6946: one that is neither preceded nor followed by another is a whole packet.
-                self.fragment = Fragment::of(u16::from_be_bytes([o0, o1]) >> 3, o1 & 1 != 0);
+                // RFC 6946: one that is neither preceded nor followed by another is a whole packet. That it is
+                // says nothing about a fragment it lies in.
+                let inner = Fragment::of(u16::from_be_bytes([o0, o1]) >> 3, o1 & 1 != 0);
+                self.fragment = self.fragment.max(inner);
                 8
             }
         };
