@@ -29,7 +29,7 @@ pub struct Params {
     pub replay_window: u16,
     /// How far datagrams are padded to hide their length.
     pub tfc: TfcPadding,
-    /// What the outer header takes from the inner one, and gives back.
+    /// What the outer header takes from the inner one.
     pub marking: Marking,
 }
 
