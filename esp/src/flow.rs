@@ -50,6 +50,16 @@ pub enum Transport {
     Opaque,
 }
 
+/// What a later fragment does not show of its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hidden {
+    Nothing,
+    /// Ports, or type and code.
+    Ports,
+    /// The protocol too: the first fragment has extension headers before it (RFC 4301 §7).
+    Protocol,
+}
+
 /// One end of a flow, as a single traffic selector sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct End {
@@ -156,6 +166,28 @@ impl Flow {
     /// Whether the addresses are IPv4.
     pub const fn is_v4(&self) -> bool {
         self.source.is_ipv4()
+    }
+
+    /// What policy might go by and cannot see.
+    pub(crate) fn hidden(&self) -> Hidden {
+        match (self.transport, self.protocol) {
+            (
+                Transport::Opaque,
+                protocol::HOP_BY_HOP | protocol::ROUTING | protocol::FRAGMENT | protocol::DESTINATION_OPTIONS,
+            ) => Hidden::Protocol,
+            (
+                Transport::Opaque,
+                protocol::TCP
+                | protocol::UDP
+                | protocol::UDP_LITE
+                | protocol::SCTP
+                | protocol::DCCP
+                | protocol::ICMP
+                | protocol::ICMPV6
+                | protocol::MOBILITY,
+            ) => Hidden::Ports,
+            _ => Hidden::Nothing,
+        }
     }
 }
 

@@ -100,7 +100,7 @@ fn edges(selectors: &[TrafficSelector]) -> Vec<Flow> {
         .iter()
         .flat_map(|a| ends.iter().map(move |b| (*a, *b)))
         .filter(|(a, b)| a.0.is_ipv4() == b.0.is_ipv4());
-    let protocols = [6, 17, 1].map(|protocol| [(protocol, true), (protocol, false)]);
+    let protocols = [6, 17, 1, 60].map(|protocol| [(protocol, true), (protocol, false)]);
     pairs.flat_map(|(a, b)| protocols.iter().flatten().map(move |(p, seen)| flow(a, b, *p, *seen))).collect()
 }
 
@@ -146,8 +146,24 @@ fn lookups(rules: Vec<Rule>, flows: &[Flow]) {
 
 fn linear(rules: &[Rule], flow: &Flow) -> Option<Action> {
     let [source, destination] = [flow.source_end(), flow.destination_end()];
-    let rank = |(number, rule): (usize, &Rule)| {
+    // A later fragment: with what it hides it may match more than it does.
+    let hidden_protocol = flow.transport == Transport::Opaque && [0, 43, 44, 60].contains(&flow.protocol);
+    let hidden_ports =
+        flow.transport == Transport::Opaque && [1, 6, 17, 33, 58, 132, 135, 136].contains(&flow.protocol);
+    let found = |(number, rule): (usize, &Rule)| {
         let (local, remote) = (rule.selectors.local[0], rule.selectors.remote[0]);
+        let v4 = local.addresses.is_v4();
+        let protocols = (local.protocol, remote.protocol);
+        let meaningful = v4 == remote.addresses.is_v4()
+            && (protocols.0 == protocols.1 || protocols.0 == 0 || protocols.1 == 0);
+        if !meaningful || v4 != flow.is_v4() {
+            return None;
+        }
+        let addresses =
+            local.addresses.contains(source.address) && remote.addresses.contains(destination.address);
+        let protocol = [protocols.0, protocols.1].iter().all(|p| [0, flow.protocol].contains(p));
+        let certain = fits(&local, source) && fits(&remote, destination);
+        let possible = addresses && (hidden_protocol || hidden_ports && protocol);
         let rank = (
             prefix_length(&remote, destination.address),
             prefix_length(&local, source.address),
@@ -156,10 +172,16 @@ fn linear(rules: &[Rule], flow: &Flow) -> Option<Action> {
             Reverse(width(local.ports)),
             number,
         );
-        (fits(&local, source) && fits(&remote, destination)).then_some((rank, rule.action))
+        (certain || possible).then_some((rank, certain, rule.action))
     };
-    let best = rules.iter().enumerate().filter_map(rank).max_by_key(|(rank, _)| *rank);
-    best.map(|(_, action)| action)
+    let mut found: Vec<_> = rules.iter().enumerate().filter_map(found).collect();
+    found.sort_by_key(|(rank, ..)| Reverse(*rank));
+    let best = found.iter().position(|(_, certain, _)| *certain)?;
+    let protected = |(_, _, action): &(_, bool, Action)| matches!(action, Action::Protect(_));
+    match found[best].2 {
+        Action::Bypass if found[..best].iter().any(protected) => Some(Action::Drop),
+        action => Some(action),
+    }
 }
 
 /// How long the prefix is, of those a selector is made of, that holds the address.
