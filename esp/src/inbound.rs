@@ -12,7 +12,7 @@
 use crate::counters::DropReason;
 use crate::crypto::{Backend, KeyLengthError, OpeningKey};
 use crate::replay::{Freshness, Replay, Window};
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Once, Ordering};
 use crate::transform::Transform;
 use crate::wire::{self, Header, Malformed};
 use crate::{Limits, Params, SelectorPair, SequenceNumbers, Spi};
@@ -29,7 +29,7 @@ pub struct Inbound {
     packets: AtomicU64,
     bytes: AtomicU64,
     limits: Limits,
-    successor_asked: AtomicBool,
+    successor_asked: Once,
     selectors: Arc<SelectorPair>,
 }
 
@@ -78,7 +78,7 @@ impl Inbound {
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             limits: params.limits,
-            successor_asked: AtomicBool::new(false),
+            successor_asked: Once::default(),
             selectors: Arc::clone(&params.selectors),
         })
     }
@@ -125,11 +125,6 @@ impl Inbound {
             SequenceNumbers::Extended => self.window.recover(low),
         }
     }
-
-    fn first_to_ask(&self) -> bool {
-        // The plain load keeps the word shared once the question has been asked.
-        !self.successor_asked.load(Ordering::Relaxed) && !self.successor_asked.swap(true, Ordering::Relaxed)
-    }
 }
 
 impl<'a> Opener<'a> {
@@ -168,7 +163,7 @@ impl<'a> Opener<'a> {
                 selectors: &inbound.selectors,
                 freshness,
                 soft_limit: self.reached(inbound.limits.soft_packets, inbound.limits.soft_bytes)
-                    && inbound.first_to_ask(),
+                    && inbound.successor_asked.first(),
             }),
             Ok(None) => Err(Rejected { reason: DropReason::Dummy, authentic: Some(freshness) }),
             Err(malformed) => Err(Rejected { reason: malformed.into(), authentic: Some(freshness) }),
