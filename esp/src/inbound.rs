@@ -11,11 +11,12 @@
 
 use crate::counters::DropReason;
 use crate::crypto::{Backend, KeyLengthError, OpeningKey};
-use crate::replay::{Freshness, Replay, Window};
+use crate::policy;
+use crate::replay::{Freshness, Window};
 use crate::sync::{AtomicU64, Once, Ordering};
 use crate::transform::Transform;
-use crate::wire::{self, Header, Malformed};
-use crate::{Limits, Params, SelectorPair, SequenceNumbers, Spi};
+use crate::wire::{self, Header};
+use crate::{Inner, Limits, Params, SelectorPair, SequenceNumbers, Spi};
 use std::sync::Arc;
 
 /// One direction of an SA, from the peer to us. Any number of threads may open packets with it, each through
@@ -54,6 +55,15 @@ pub struct Opened<'a> {
     selectors: &'a SelectorPair,
     freshness: Freshness,
     soft_limit: bool,
+}
+
+/// A datagram that its peer may send.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Admitted<'a> {
+    /// The datagram, without padding of any kind.
+    pub datagram: &'a mut [u8],
+    /// Its flow and layout, which the check has read.
+    pub inner: Inner,
 }
 
 /// A packet that went no further.
@@ -151,10 +161,10 @@ impl<'a> Opener<'a> {
             return Err(DropReason::Expired.into());
         }
         let number = inbound.number(header.sequence_low).ok_or(DropReason::TooOld)?;
-        let claim = inbound.window.check(number).map_err(reason)?;
+        let claim = inbound.window.check(number).map_err(DropReason::from)?;
         let plaintext =
             inbound.transform.open(&inbound.key, number, packet).map_err(|_| DropReason::Integrity)?;
-        let freshness = claim.commit().map_err(reason)?;
+        let freshness = claim.commit().map_err(DropReason::from)?;
         self.packets.add(1);
         self.bytes.add(plaintext.len() as u64);
         match wire::strip_trailer(plaintext) {
@@ -207,13 +217,13 @@ impl<'a> Opened<'a> {
         self.soft_limit
     }
 
-    /// Hands out the datagram if `covers` finds it among the SA's selectors (RFC 4301 §5.2 step 4): a peer
-    /// may send from no address but its own.
-    pub fn admit(self, covers: impl FnOnce(&SelectorPair, &[u8]) -> bool) -> Result<&'a mut [u8], Rejected> {
-        if covers(self.selectors, self.datagram) {
-            Ok(self.datagram)
-        } else {
-            Err(Rejected { reason: DropReason::Selector, authentic: Some(self.freshness) })
+    /// Hands out the datagram if it is one that the SA covers (RFC 4301 §5.2 step 4): a peer may send from no
+    /// address but its own.
+    #[inline]
+    pub fn admit(self) -> Result<Admitted<'a>, Rejected> {
+        match policy::admit(self.selectors, self.datagram) {
+            Ok(inner) => Ok(Admitted { datagram: self.datagram, inner }),
+            Err(refusal) => Err(Rejected { reason: refusal.into(), authentic: Some(self.freshness) }),
         }
     }
 }
@@ -222,22 +232,5 @@ impl From<DropReason> for Rejected {
     /// A packet of which nobody can say where it came from.
     fn from(reason: DropReason) -> Self {
         Self { reason, authentic: None }
-    }
-}
-
-impl From<Malformed> for DropReason {
-    fn from(malformed: Malformed) -> Self {
-        match malformed {
-            Malformed::Padding => Self::Padding,
-            Malformed::NextHeader => Self::NextHeader,
-            Malformed::InnerLength => Self::InnerLength,
-        }
-    }
-}
-
-fn reason(replay: Replay) -> DropReason {
-    match replay {
-        Replay::Duplicate => DropReason::Replayed,
-        Replay::TooOld => DropReason::TooOld,
     }
 }

@@ -31,7 +31,7 @@ pub mod wire;
 
 pub use counters::{Counters, CountersSnapshot, DropReason};
 pub use flow::{Flow, FlowError, Fragment, Inner, Transport};
-pub use inbound::{Inbound, Opened, Opener, Rejected};
+pub use inbound::{Admitted, Inbound, Opened, Opener, Rejected};
 pub use iv::IvSecret;
 pub use outbound::{NotSealed, Outbound, Reservation, Spent};
 pub use outer::Marking;

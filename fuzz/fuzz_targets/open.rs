@@ -9,9 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tidegate_esp::crypto::{AesKey, Backend, Cipher, Integrity, KeyMaterial, SealingKey, Suite};
-use tidegate_esp::policy;
 use tidegate_esp::{
-    Direction, Encapsulation, Inbound, IvSecret, Limits, Marking, Outbound, Params, Path, Rejected,
+    Direction, Encapsulation, Inbound, Inner, IvSecret, Limits, Marking, Outbound, Params, Path, Rejected,
     SelectorPair, SequenceNumbers, Spi, TfcPadding, TrafficSelector,
 };
 
@@ -105,7 +104,7 @@ impl<'a> Run<'a> {
         match self.open(&packet) {
             Ok(datagram) => {
                 assert!(expected && plaintext.starts_with(&datagram));
-                let _ = policy::admit(&self.params.selectors, &datagram);
+                assert_eq!(Inner::parse(&datagram).map(|inner| inner.total_length), Ok(datagram.len()));
             }
             Err(rejected) => assert_eq!(rejected.authentic.is_some(), expected, "{rejected:?}"),
         }
@@ -128,6 +127,7 @@ impl<'a> Run<'a> {
     fn seal(&mut self, length: u16) -> Option<usize> {
         let length = usize::from(length % 3000).max(20);
         let mut datagram = vec![0x45; length];
+        datagram[6..8].fill(0);
         datagram[2..4].copy_from_slice(&(length as u16).to_be_bytes());
         let mut packet = vec![0xee; self.outbound.sealed_len(length)];
         let front = self.outbound.front_len();
@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
     fn open(&self, packet: &[u8]) -> Result<Vec<u8>, Rejected> {
         let mut packet = packet.to_vec();
         let opened = self.inbound.opener().open(&mut packet)?;
-        opened.admit(|_, _| true).map(|datagram| datagram.to_vec())
+        opened.admit().map(|admitted| admitted.datagram.to_vec())
     }
 }
 
