@@ -12,7 +12,7 @@ use crate::iv::{IvSecret, IvSource};
 use crate::sync::{AtomicU64, Once, Ordering};
 use crate::transform::Transform;
 use crate::wire::{self, HEADER_LEN, Header, NextHeader, TRAILER_LEN};
-use crate::{Limits, Params, SelectorPair, SequenceNumbers, Spi, TfcPadding};
+use crate::{Limits, Params, Path, SelectorPair, SequenceNumbers, Spi, TfcPadding};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -135,6 +135,12 @@ impl Outbound {
         // Alignments are powers of two.
         let aligned = body_room & !self.alignment.saturating_sub(1);
         aligned.saturating_sub(TRAILER_LEN)
+    }
+
+    /// The longest datagram that goes over a path without being fragmented on it, whose packets are of at most
+    /// `mtu` bytes (RFC 4301 §8.2.1); 0 when there is none.
+    pub fn inner_mtu(&self, path: &Path, mtu: usize) -> usize {
+        self.datagram_len_within(mtu.saturating_sub(path.headers_len()))
     }
 
     /// Takes up to `packets` consecutive numbers, fewer where fewer are left.
