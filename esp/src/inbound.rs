@@ -113,6 +113,12 @@ impl Inbound {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Where in a packet its datagram begins: what is opened stays in place.
+    #[inline]
+    pub fn front_len(&self) -> usize {
+        self.transform.front_len()
+    }
+
     /// Begins a batch of packets.
     #[inline]
     pub fn opener(&self) -> Opener<'_> {
@@ -124,7 +130,7 @@ impl Inbound {
     }
 
     fn shortest(&self) -> usize {
-        let around = self.transform.front_len().saturating_add(self.transform.icv_len());
+        let around = self.front_len().saturating_add(self.transform.icv_len());
         around.saturating_add(wire::TRAILER_LEN)
     }
 
