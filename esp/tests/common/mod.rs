@@ -55,15 +55,13 @@ pub(crate) fn backends() -> Vec<Backend> {
     ]
 }
 
-/// One direction with keys that differ in every byte.
+/// One direction of an SA.
 pub(crate) fn params(suite: Suite) -> Params {
-    let encryption: Vec<u8> = (1..).take(suite.encryption_key_len()).collect();
-    let integrity: Vec<u8> = (101..).take(suite.integrity_key_len()).collect();
     Params {
         direction: Direction::Outbound,
         spi: Spi::new(0x1122_3344).unwrap(),
         suite,
-        keys: KeyMaterial::new(&encryption, &integrity),
+        keys: keys(suite),
         sequence_numbers: SequenceNumbers::Short,
         selectors: Arc::new(everything()),
         path: Path {
@@ -76,6 +74,13 @@ pub(crate) fn params(suite: Suite) -> Params {
         tfc: TfcPadding::None,
         marking: Marking::default(),
     }
+}
+
+/// Keys that differ in every byte.
+pub(crate) fn keys(suite: Suite) -> KeyMaterial {
+    let encryption: Vec<u8> = (1..).take(suite.encryption_key_len()).collect();
+    let integrity: Vec<u8> = (101..).take(suite.integrity_key_len()).collect();
+    KeyMaterial::new(&encryption, &integrity)
 }
 
 /// What covers every flow.
