@@ -1,4 +1,4 @@
-//! The traffic class of the outer IP header: DSCP and ECN, on the way in and out (RFC 4301 §5.1.2,
+//! What the outer IP header takes from the inner one and tells it: DSCP, ECN and DF (RFC 4301 §5.1.2, §8.1,
 //! RFC 2983, RFC 6040).
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -12,6 +12,8 @@ pub struct Marking {
     pub dscp: OuterDscp,
     /// What happens to ECN.
     pub ecn: OuterEcn,
+    /// Whether the network may fragment what is sent.
+    pub dont_fragment: OuterDontFragment,
 }
 
 /// Where the outer DSCP comes from. On the way in the inner one is never changed (RFC 4301 §5.1.2.1).
@@ -33,6 +35,18 @@ pub enum OuterEcn {
     /// Cleared in the outer header (RFC 6040 §4.1 compatibility mode): for a network that drops what carries
     /// ECN, or a peer that loses what the network says. On the way in there is one mode only, as peers choose
     /// theirs without telling.
+    Clear,
+}
+
+/// The DF bit of an outer IPv4 header (RFC 4301 §8.1): each SA MUST have the choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OuterDontFragment {
+    /// Set: what does not fit is cut or answered before it is sealed, and the MTU of the path is found out.
+    #[default]
+    Set,
+    /// As in an inner IPv4 header. IPv6 is never fragmented on its way, so it counts as set.
+    Copy,
+    /// Clear: for a path whose MTU cannot be found out.
     Clear,
 }
 
@@ -67,6 +81,19 @@ impl Marking {
             OuterEcn::Clear => Ecn::NotCapable,
         };
         Some(dscp | ecn.bits())
+    }
+
+    /// Whether an outer IPv4 header is to have DF set.
+    #[inline]
+    pub fn outer_dont_fragment(self, datagram: &[u8]) -> bool {
+        match (self.dont_fragment, datagram) {
+            (OuterDontFragment::Set, _) => true,
+            (OuterDontFragment::Clear, _) => false,
+            (OuterDontFragment::Copy, [first, _, _, _, _, _, flags, ..]) if first >> 4 == 4 => {
+                flags & DONT_FRAGMENT != 0
+            }
+            (OuterDontFragment::Copy, _) => true,
+        }
     }
 }
 
@@ -119,6 +146,8 @@ impl Ecn {
 
 const ECN_MASK: u8 = 0b11;
 const DSCP_MASK: u8 = !ECN_MASK;
+/// In the byte of an IPv4 header that has the flags.
+const DONT_FRAGMENT: u8 = 0x40;
 
 /// The traffic class of an IP header; `None` for what is not IP.
 #[inline]

@@ -5,7 +5,9 @@
 mod common;
 
 use common::{ipv4, ipv6};
-use tidegate_esp::outer::{CongestionLoss, Ecn, Marking, OuterDscp, OuterEcn, merge, traffic_class};
+use tidegate_esp::outer::{
+    CongestionLoss, Ecn, Marking, OuterDontFragment, OuterDscp, OuterEcn, merge, traffic_class,
+};
 
 const ALL: [Ecn; 4] = [Ecn::NotCapable, Ecn::Capable0, Ecn::Capable1, Ecn::Congested];
 
@@ -14,7 +16,9 @@ const ALL: [Ecn; 4] = [Ecn::NotCapable, Ecn::Capable0, Ecn::Capable1, Ecn::Conge
 fn the_outer_header_takes_dscp_and_ecn_from_the_inner_one() {
     for class in 0..=255 {
         for datagram in marked(class) {
-            let outer = |dscp, ecn| Marking { dscp, ecn }.outer_traffic_class(&datagram).unwrap();
+            let outer = |dscp, ecn| {
+                Marking { dscp, ecn, ..Marking::default() }.outer_traffic_class(&datagram).unwrap()
+            };
             assert_eq!(outer(OuterDscp::Copy, OuterEcn::Propagate), class);
             assert_eq!(outer(OuterDscp::Copy, OuterEcn::Clear), class & 0xfc);
             assert_eq!(outer(OuterDscp::Fixed(46), OuterEcn::Propagate), 46 << 2 | class & 3);
@@ -44,6 +48,20 @@ fn the_inner_header_takes_the_more_severe_mark() {
                 assert!(checksum_holds(&datagram));
             }
         }
+    }
+}
+
+// RFC 4301 §8.1
+#[test]
+fn the_outer_header_may_be_fragmented_as_the_sa_says() {
+    let mut may_not = ipv4(40);
+    may_not[6] = 0x40;
+    for (inner, copied) in [(ipv4(40), false), (may_not, true), (ipv6(60), true)] {
+        let outer =
+            |dont_fragment| Marking { dont_fragment, ..Marking::default() }.outer_dont_fragment(&inner);
+        assert!(outer(OuterDontFragment::Set));
+        assert!(!outer(OuterDontFragment::Clear));
+        assert_eq!(outer(OuterDontFragment::Copy), copied);
     }
 }
 
