@@ -1,6 +1,13 @@
-//! Packets, bytes and drops by reason.
+//! Packets, bytes and drops by reason; and under which reason each refusal of this crate counts.
 
+use crate::flow::FlowError;
+use crate::outbound::Spent;
+use crate::outer::CongestionLoss;
+use crate::policy::Refusal;
+use crate::replay::Replay;
+use crate::segment::SplitError;
 use crate::sync::{AtomicU64, Ordering};
+use crate::wire::Malformed;
 use std::fmt;
 
 /// Why a packet went no further.
@@ -8,7 +15,7 @@ use std::fmt;
 pub enum DropReason {
     /// No SA has its SPI, or none protects its addresses.
     NoSa,
-    /// Too short for ESP, or for the SA's suite.
+    /// Too short for ESP, or for the SA's suite; on the way out, no packet that can be read or cut.
     Malformed,
     /// Its sequence number came before.
     Replayed,
@@ -22,6 +29,8 @@ pub enum DropReason {
     NextHeader,
     /// Authentic, with a datagram whose length does not fit.
     InnerLength,
+    /// Authentic, with a datagram whose headers do not lead to its ports.
+    InnerHeader,
     /// Authentic, with a datagram that the SA does not cover.
     Selector,
     /// A dummy packet: no fault.
@@ -69,7 +78,7 @@ struct Traffic {
 
 impl DropReason {
     /// All of them, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NoSa,
         Self::Malformed,
         Self::Replayed,
@@ -78,6 +87,7 @@ impl DropReason {
         Self::Padding,
         Self::NextHeader,
         Self::InnerLength,
+        Self::InnerHeader,
         Self::Selector,
         Self::Dummy,
         Self::Expired,
@@ -98,6 +108,7 @@ impl DropReason {
             Self::Padding => "padding",
             Self::NextHeader => "next_header",
             Self::InnerLength => "inner_length",
+            Self::InnerHeader => "inner_header",
             Self::Selector => "selector",
             Self::Dummy => "dummy",
             Self::Expired => "expired",
@@ -112,6 +123,64 @@ impl DropReason {
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl From<Replay> for DropReason {
+    fn from(replay: Replay) -> Self {
+        match replay {
+            Replay::Duplicate => Self::Replayed,
+            Replay::TooOld => Self::TooOld,
+        }
+    }
+}
+
+impl From<Malformed> for DropReason {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Padding => Self::Padding,
+            Malformed::NextHeader => Self::NextHeader,
+            Malformed::InnerLength => Self::InnerLength,
+        }
+    }
+}
+
+impl From<Refusal> for DropReason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Malformed(_) => Self::InnerHeader,
+            Refusal::Selector(_) => Self::Selector,
+        }
+    }
+}
+
+impl From<CongestionLoss> for DropReason {
+    fn from(_: CongestionLoss) -> Self {
+        Self::Congestion
+    }
+}
+
+impl From<FlowError> for DropReason {
+    /// Of a packet on its way out; on the way in a [`Refusal`] tells.
+    fn from(_: FlowError) -> Self {
+        Self::Malformed
+    }
+}
+
+impl From<SplitError> for DropReason {
+    fn from(error: SplitError) -> Self {
+        match error {
+            SplitError::TooBig { .. } => Self::TooBig,
+            SplitError::Kind | SplitError::Truncated | SplitError::Size | SplitError::Checksum(_) => {
+                Self::Malformed
+            }
+        }
+    }
+}
+
+impl From<Spent> for DropReason {
+    fn from(_: Spent) -> Self {
+        Self::Expired
     }
 }
 

@@ -50,6 +50,16 @@ pub enum Transport {
     Opaque,
 }
 
+/// What a later fragment does not show of its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hidden {
+    Nothing,
+    /// Ports, or type and code.
+    Ports,
+    /// The protocol too: the first fragment has extension headers before it (RFC 4301 §7).
+    Protocol,
+}
+
 /// One end of a flow, as a single traffic selector sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct End {
@@ -157,6 +167,28 @@ impl Flow {
     pub const fn is_v4(&self) -> bool {
         self.source.is_ipv4()
     }
+
+    /// What policy might go by and cannot see.
+    pub(crate) fn hidden(&self) -> Hidden {
+        match (self.transport, self.protocol) {
+            (
+                Transport::Opaque,
+                protocol::HOP_BY_HOP | protocol::ROUTING | protocol::FRAGMENT | protocol::DESTINATION_OPTIONS,
+            ) => Hidden::Protocol,
+            (
+                Transport::Opaque,
+                protocol::TCP
+                | protocol::UDP
+                | protocol::UDP_LITE
+                | protocol::SCTP
+                | protocol::DCCP
+                | protocol::ICMP
+                | protocol::ICMPV6
+                | protocol::MOBILITY,
+            ) => Hidden::Ports,
+            _ => Hidden::Nothing,
+        }
+    }
 }
 
 impl Transport {
@@ -252,6 +284,8 @@ fn address_at(packet: &[u8], offset: usize) -> Result<Ipv6Addr, FlowError> {
 }
 
 impl Fragment {
+    /// RFC 4301 §7.2 asks for a least offset, so that no later IPv4 fragment overwrites what a first one was
+    /// let through for: offsets count eight bytes, and ports, types and codes are within the first four.
     fn of(offset: u16, more: bool) -> Self {
         match (offset, more) {
             (0, false) => Self::Whole,
@@ -300,8 +334,10 @@ impl Walk {
         let size = match step {
             Step::Options => usize::from(length).saturating_add(1).saturating_mul(8),
             Step::Fragment => {
-                // RFC 6946: one that is neither preceded nor followed by another is a whole packet.
-                self.fragment = Fragment::of(u16::from_be_bytes([o0, o1]) >> 3, o1 & 1 != 0);
+                // RFC 6946: one that is neither preceded nor followed by another is a whole packet. That it is
+                // says nothing about a fragment it lies in.
+                let inner = Fragment::of(u16::from_be_bytes([o0, o1]) >> 3, o1 & 1 != 0);
+                self.fragment = self.fragment.max(inner);
                 8
             }
         };

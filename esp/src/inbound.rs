@@ -11,11 +11,12 @@
 
 use crate::counters::DropReason;
 use crate::crypto::{Backend, KeyLengthError, OpeningKey};
-use crate::replay::{Freshness, Replay, Window};
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::policy;
+use crate::replay::{Freshness, Window};
+use crate::sync::{AtomicU64, Once, Ordering};
 use crate::transform::Transform;
-use crate::wire::{self, Header, Malformed};
-use crate::{Limits, Params, SelectorPair, SequenceNumbers, Spi};
+use crate::wire::{self, Header};
+use crate::{Inner, Limits, Params, SelectorPair, SequenceNumbers, Spi};
 use std::sync::Arc;
 
 /// One direction of an SA, from the peer to us. Any number of threads may open packets with it, each through
@@ -29,7 +30,7 @@ pub struct Inbound {
     packets: AtomicU64,
     bytes: AtomicU64,
     limits: Limits,
-    successor_asked: AtomicBool,
+    successor_asked: Once,
     selectors: Arc<SelectorPair>,
 }
 
@@ -56,6 +57,15 @@ pub struct Opened<'a> {
     soft_limit: bool,
 }
 
+/// A datagram that its peer may send.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Admitted<'a> {
+    /// The datagram, without padding of any kind.
+    pub datagram: &'a mut [u8],
+    /// Its flow and layout, which the check has read.
+    pub inner: Inner,
+}
+
 /// A packet that went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejected {
@@ -78,7 +88,7 @@ impl Inbound {
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             limits: params.limits,
-            successor_asked: AtomicBool::new(false),
+            successor_asked: Once::default(),
             selectors: Arc::clone(&params.selectors),
         })
     }
@@ -103,6 +113,12 @@ impl Inbound {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Where in a packet its datagram begins: what is opened stays in place.
+    #[inline]
+    pub fn front_len(&self) -> usize {
+        self.transform.front_len()
+    }
+
     /// Begins a batch of packets.
     #[inline]
     pub fn opener(&self) -> Opener<'_> {
@@ -114,7 +130,7 @@ impl Inbound {
     }
 
     fn shortest(&self) -> usize {
-        let around = self.transform.front_len().saturating_add(self.transform.icv_len());
+        let around = self.front_len().saturating_add(self.transform.icv_len());
         around.saturating_add(wire::TRAILER_LEN)
     }
 
@@ -124,11 +140,6 @@ impl Inbound {
             SequenceNumbers::Short => Some(low.into()),
             SequenceNumbers::Extended => self.window.recover(low),
         }
-    }
-
-    fn first_to_ask(&self) -> bool {
-        // The plain load keeps the word shared once the question has been asked.
-        !self.successor_asked.load(Ordering::Relaxed) && !self.successor_asked.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -156,10 +167,10 @@ impl<'a> Opener<'a> {
             return Err(DropReason::Expired.into());
         }
         let number = inbound.number(header.sequence_low).ok_or(DropReason::TooOld)?;
-        let claim = inbound.window.check(number).map_err(reason)?;
+        let claim = inbound.window.check(number).map_err(DropReason::from)?;
         let plaintext =
             inbound.transform.open(&inbound.key, number, packet).map_err(|_| DropReason::Integrity)?;
-        let freshness = claim.commit().map_err(reason)?;
+        let freshness = claim.commit().map_err(DropReason::from)?;
         self.packets.add(1);
         self.bytes.add(plaintext.len() as u64);
         match wire::strip_trailer(plaintext) {
@@ -168,7 +179,7 @@ impl<'a> Opener<'a> {
                 selectors: &inbound.selectors,
                 freshness,
                 soft_limit: self.reached(inbound.limits.soft_packets, inbound.limits.soft_bytes)
-                    && inbound.first_to_ask(),
+                    && inbound.successor_asked.first(),
             }),
             Ok(None) => Err(Rejected { reason: DropReason::Dummy, authentic: Some(freshness) }),
             Err(malformed) => Err(Rejected { reason: malformed.into(), authentic: Some(freshness) }),
@@ -212,13 +223,13 @@ impl<'a> Opened<'a> {
         self.soft_limit
     }
 
-    /// Hands out the datagram if `covers` finds it among the SA's selectors (RFC 4301 §5.2 step 4): a peer
-    /// may send from no address but its own.
-    pub fn admit(self, covers: impl FnOnce(&SelectorPair, &[u8]) -> bool) -> Result<&'a mut [u8], Rejected> {
-        if covers(self.selectors, self.datagram) {
-            Ok(self.datagram)
-        } else {
-            Err(Rejected { reason: DropReason::Selector, authentic: Some(self.freshness) })
+    /// Hands out the datagram if it is one that the SA covers (RFC 4301 §5.2 step 4): a peer may send from no
+    /// address but its own.
+    #[inline]
+    pub fn admit(self) -> Result<Admitted<'a>, Rejected> {
+        match policy::admit(self.selectors, self.datagram) {
+            Ok(inner) => Ok(Admitted { datagram: self.datagram, inner }),
+            Err(refusal) => Err(Rejected { reason: refusal.into(), authentic: Some(self.freshness) }),
         }
     }
 }
@@ -227,22 +238,5 @@ impl From<DropReason> for Rejected {
     /// A packet of which nobody can say where it came from.
     fn from(reason: DropReason) -> Self {
         Self { reason, authentic: None }
-    }
-}
-
-impl From<Malformed> for DropReason {
-    fn from(malformed: Malformed) -> Self {
-        match malformed {
-            Malformed::Padding => Self::Padding,
-            Malformed::NextHeader => Self::NextHeader,
-            Malformed::InnerLength => Self::InnerLength,
-        }
-    }
-}
-
-fn reason(replay: Replay) -> DropReason {
-    match replay {
-        Replay::Duplicate => DropReason::Replayed,
-        Replay::TooOld => DropReason::TooOld,
     }
 }

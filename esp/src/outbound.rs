@@ -9,10 +9,10 @@
 
 use crate::crypto::{Backend, Cipher, KeyLengthError, SealingKey, Suite};
 use crate::iv::{IvSecret, IvSource};
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Once, Ordering};
 use crate::transform::Transform;
 use crate::wire::{self, HEADER_LEN, Header, NextHeader, TRAILER_LEN};
-use crate::{Limits, Params, SelectorPair, SequenceNumbers, Spi, TfcPadding};
+use crate::{Limits, Params, Path, SelectorPair, SequenceNumbers, Spi, TfcPadding};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct Outbound {
     last: u64,
     bytes: AtomicU64,
     limits: Limits,
-    successor_asked: AtomicBool,
+    successor_asked: Once,
     selectors: Arc<SelectorPair>,
 }
 
@@ -89,7 +89,7 @@ impl Outbound {
             last: end.min(params.limits.hard_packets),
             bytes: AtomicU64::new(0),
             limits: params.limits,
-            successor_asked: AtomicBool::new(false),
+            successor_asked: Once::default(),
             selectors: Arc::clone(&params.selectors),
         })
     }
@@ -128,8 +128,19 @@ impl Outbound {
 
     /// The longest datagram that becomes an ESP packet of no more than `packet_len` bytes when TFC padding
     /// gives way; 0 when there is none.
+    #[inline]
     pub fn datagram_len_within(&self, packet_len: usize) -> usize {
-        self.payload_len_within(packet_len)
+        let around = self.front_len().saturating_add(self.transform.icv_len());
+        let body_room = packet_len.saturating_sub(around);
+        // Alignments are powers of two.
+        let aligned = body_room & !self.alignment.saturating_sub(1);
+        aligned.saturating_sub(TRAILER_LEN)
+    }
+
+    /// The longest datagram that goes over a path without being fragmented on it, whose packets are of at most
+    /// `mtu` bytes (RFC 4301 §8.2.1); 0 when there is none.
+    pub fn inner_mtu(&self, path: &Path, mtu: usize) -> usize {
+        self.datagram_len_within(mtu.saturating_sub(path.headers_len()))
     }
 
     /// Takes up to `packets` consecutive numbers, fewer where fewer are left.
@@ -161,7 +172,7 @@ impl Outbound {
             next: taken.saturating_add(1),
             left: granted,
             bytes: 0,
-            soft_limit: crossed && self.first_to_ask(),
+            soft_limit: crossed && self.successor_asked.first(),
         })
     }
 
@@ -172,24 +183,9 @@ impl Outbound {
         self.front_len().saturating_add(body_len).saturating_add(self.transform.icv_len())
     }
 
-    /// The most payload in a packet of no more than this length.
-    #[inline]
-    fn payload_len_within(&self, packet_len: usize) -> usize {
-        let around = self.front_len().saturating_add(self.transform.icv_len());
-        let body_room = packet_len.saturating_sub(around);
-        // Alignments are powers of two.
-        let aligned = body_room & !self.alignment.saturating_sub(1);
-        aligned.saturating_sub(TRAILER_LEN)
-    }
-
     #[cold]
     fn spent(&self) -> Spent {
         if self.last == self.limits.hard_packets { Spent::HardLimit } else { Spent::Numbers }
-    }
-
-    fn first_to_ask(&self) -> bool {
-        // The plain load keeps the word shared once the question has been asked.
-        !self.successor_asked.load(Ordering::Relaxed) && !self.successor_asked.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -217,7 +213,7 @@ impl Reservation<'_> {
             .and_then(|datagram| NextHeader::of(datagram).ok_or(NotSealed::NotIp))?;
         let outbound = self.outbound;
         let payload_len =
-            outbound.tfc.padded_len(datagram_len).min(outbound.payload_len_within(buffer.len()));
+            outbound.tfc.padded_len(datagram_len).min(outbound.datagram_len_within(buffer.len()));
         let length = outbound.packet_len(payload_len.max(datagram_len));
         self.seal_as(next_header, buffer.get_mut(..length).ok_or(NotSealed::NoRoom)?, datagram_len)
     }

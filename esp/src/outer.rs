@@ -1,15 +1,19 @@
-//! The traffic class of the outer IP header: DSCP and ECN, on the way in and out (RFC 4301 §5.1.2,
+//! What the outer IP header takes from the inner one and tells it: DSCP, ECN and DF (RFC 4301 §5.1.2, §8.1,
 //! RFC 2983, RFC 6040).
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-/// What the outer header takes from the inner one, and gives back.
+use crate::checksum;
+
+/// What the outer header takes from the inner one. What it gives back is the same for all: see [`merge`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Marking {
     /// Where the outer DSCP comes from.
     pub dscp: OuterDscp,
     /// What happens to ECN.
     pub ecn: OuterEcn,
+    /// Whether the network may fragment what is sent.
+    pub dont_fragment: OuterDontFragment,
 }
 
 /// Where the outer DSCP comes from. On the way in the inner one is never changed (RFC 4301 §5.1.2.1).
@@ -22,14 +26,27 @@ pub enum OuterDscp {
     Fixed(u8),
 }
 
-/// What happens to ECN at the ends of the tunnel.
+/// What happens to ECN where the tunnel begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OuterEcn {
-    /// Copied to the outer header, merged into the inner one (RFC 6040 §4.1 normal mode, §4.2).
+    /// Copied to the outer header (RFC 6040 §4.1 normal mode).
     #[default]
     Propagate,
-    /// Cleared in the outer header and not looked at (RFC 6040 §4.1 compatibility mode): for a network that
-    /// drops what carries ECN.
+    /// Cleared in the outer header (RFC 6040 §4.1 compatibility mode): for a network that drops what carries
+    /// ECN, or a peer that loses what the network says. On the way in there is one mode only, as peers choose
+    /// theirs without telling.
+    Clear,
+}
+
+/// The DF bit of an outer IPv4 header (RFC 4301 §8.1): each SA MUST have the choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OuterDontFragment {
+    /// Set: what does not fit is cut or answered before it is sealed, and the MTU of the path is found out.
+    #[default]
+    Set,
+    /// As in an inner IPv4 header. IPv6 is never fragmented on its way, so it counts as set.
+    Copy,
+    /// Clear: for a path whose MTU cannot be found out.
     Clear,
 }
 
@@ -66,19 +83,30 @@ impl Marking {
         Some(dscp | ecn.bits())
     }
 
-    /// Merges what the outer header met on its way into an opened datagram. What is not IP is left alone.
+    /// Whether an outer IPv4 header is to have DF set.
     #[inline]
-    pub fn merge(self, outer_traffic_class: u8, datagram: &mut [u8]) -> Result<(), CongestionLoss> {
-        let (OuterEcn::Propagate, Some(inner)) = (self.ecn, traffic_class(datagram)) else {
-            return Ok(());
-        };
-        let before = Ecn::of(inner);
-        let after = before.merged(Ecn::of(outer_traffic_class))?;
-        if after != before {
-            set_traffic_class(datagram, inner & DSCP_MASK | after.bits());
+    pub fn outer_dont_fragment(self, datagram: &[u8]) -> bool {
+        match (self.dont_fragment, datagram) {
+            (OuterDontFragment::Set, _) => true,
+            (OuterDontFragment::Clear, _) => false,
+            (OuterDontFragment::Copy, [first, _, _, _, _, _, flags, ..]) if first >> 4 == 4 => {
+                flags & DONT_FRAGMENT != 0
+            }
+            (OuterDontFragment::Copy, _) => true,
         }
-        Ok(())
     }
+}
+
+/// Merges what the outer header met on its way into an opened datagram. What is not IP is left alone.
+#[inline]
+pub fn merge(outer_traffic_class: u8, datagram: &mut [u8]) -> Result<(), CongestionLoss> {
+    let Some(inner) = traffic_class(datagram) else { return Ok(()) };
+    let before = Ecn::of(inner);
+    let after = before.merged(Ecn::of(outer_traffic_class))?;
+    if after != before {
+        set_traffic_class(datagram, inner & DSCP_MASK | after.bits());
+    }
+    Ok(())
 }
 
 impl Ecn {
@@ -118,6 +146,8 @@ impl Ecn {
 
 const ECN_MASK: u8 = 0b11;
 const DSCP_MASK: u8 = !ECN_MASK;
+/// In the byte of an IPv4 header that has the flags.
+const DONT_FRAGMENT: u8 = 0x40;
 
 /// The traffic class of an IP header; `None` for what is not IP.
 #[inline]
@@ -133,11 +163,9 @@ pub fn traffic_class(datagram: &[u8]) -> Option<u8> {
 fn set_traffic_class(datagram: &mut [u8], traffic_class: u8) {
     match datagram {
         [first, second, _, _, _, _, _, _, _, _, high, low, ..] if *first >> 4 == 4 => {
-            let old = u16::from_be_bytes([*first, *second]);
+            let old = [*first, *second];
             *second = traffic_class;
-            let new = u16::from_be_bytes([*first, *second]);
-            let checksum = u16::from_be_bytes([*high, *low]);
-            [*high, *low] = checksum_after(checksum, old, new).to_be_bytes();
+            [*high, *low] = checksum::update([*high, *low], old, [*first, *second]);
         }
         [first, second, ..] if *first >> 4 == 6 => {
             *first = *first & 0xf0 | traffic_class >> 4;
@@ -145,11 +173,4 @@ fn set_traffic_class(datagram: &mut [u8], traffic_class: u8) {
         }
         _ => {}
     }
-}
-
-/// A header checksum after one of the words it covers has changed (RFC 1624 §3).
-fn checksum_after(checksum: u16, old: u16, new: u16) -> u16 {
-    let sum = u32::from(!checksum).wrapping_add(u32::from(!old)).wrapping_add(u32::from(new));
-    let folded = (sum & 0xffff).wrapping_add(sum >> 16);
-    !((folded & 0xffff).wrapping_add(folded >> 16) as u16)
 }

@@ -1,6 +1,7 @@
 //! One direction of an SA as plain data: what a key exchange hands to the packet side.
 
 use crate::crypto::{KeyMaterial, Suite};
+use crate::headers::{IPV4_HEADER, IPV6_HEADER, UDP_HEADER};
 use crate::outer::Marking;
 use crate::{SelectorPair, Spi};
 use std::net::SocketAddr;
@@ -29,7 +30,7 @@ pub struct Params {
     pub replay_window: u16,
     /// How far datagrams are padded to hide their length.
     pub tfc: TfcPadding,
-    /// What the outer header takes from the inner one, and gives back.
+    /// What the outer header takes from the inner one.
     pub marking: Marking,
 }
 
@@ -94,6 +95,18 @@ pub enum TfcPadding {
     None,
     /// Shorter datagrams are padded to this length; longer ones show theirs.
     To(u16),
+}
+
+impl Path {
+    /// Bytes in front of the ESP packet: the outer IP header, and UDP's if there is one.
+    #[inline]
+    pub const fn headers_len(&self) -> usize {
+        let ip = if self.remote.is_ipv4() { IPV4_HEADER } else { IPV6_HEADER };
+        match self.encapsulation {
+            Encapsulation::None => ip,
+            Encapsulation::Udp => ip + UDP_HEADER,
+        }
+    }
 }
 
 impl TfcPadding {

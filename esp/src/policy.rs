@@ -7,8 +7,8 @@ mod prefix;
 mod table;
 
 pub use cache::FlowCache;
+pub(crate) use table::{Fit, SelectorTable, check};
 pub use table::{PIECES_MAX, TooManyPieces};
-pub(crate) use table::{SelectorTable, check};
 
 use crate::flow::{Flow, FlowError, Inner};
 use crate::selector::SelectorPair;
@@ -60,19 +60,46 @@ pub enum Refusal {
     Selector(Flow),
 }
 
+/// Whether a rule that protects comes first, and what it goes by cannot be seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MayBeProtected {
+    No,
+    Yes,
+}
+
 impl Policy {
     /// What is done with a packet on its way out; `None` when no rule says anything, which is to drop it
     /// (RFC 4301 §5.1).
     ///
     /// Of the rules that match, the one counts with the longest remote prefix, then the longest local one,
     /// then a protocol rather than any, then the fewest ports, then the newest.
+    ///
+    /// A later fragment does not show its ports. Where it may belong to a flow that a rule protects, a rule
+    /// behind that one does not let it pass in clear: it is dropped.
     pub fn action(&self, flow: &Flow) -> Option<Action> {
-        self.table.find(flow, |action| Some(*action))
+        match self.find(flow) {
+            (Some(Action::Bypass), MayBeProtected::Yes) => Some(Action::Drop),
+            (action, _) => action,
+        }
     }
 
-    /// Whether a packet that came in clear should have come protected (RFC 4301 §5.2).
+    /// Whether a packet that came in clear should have come protected, or is a fragment of one that may have
+    /// to (RFC 4301 §5.2, §7.4).
     pub fn demands_protection(&self, flow: &Flow) -> bool {
-        matches!(self.action(&flow.reversed()), Some(Action::Protect(_)))
+        matches!(self.find(&flow.reversed()), (Some(Action::Protect(_)), _) | (_, MayBeProtected::Yes))
+    }
+
+    fn find(&self, flow: &Flow) -> (Option<Action>, MayBeProtected) {
+        let mut may_be = MayBeProtected::No;
+        let found = self.table.find(flow, |action, fit| match (fit, action) {
+            (Fit::Certain, action) => Some(*action),
+            (Fit::Possible, Action::Protect(_)) => {
+                may_be = MayBeProtected::Yes;
+                None
+            }
+            (Fit::Possible, Action::Bypass | Action::Drop) => None,
+        });
+        (found, may_be)
     }
 
     pub(crate) fn insert(&mut self, id: RuleId, rule: &Rule) {

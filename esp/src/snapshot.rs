@@ -20,7 +20,7 @@ pub(crate) use slots::CAPACITY;
 
 use crate::flow::Flow;
 use crate::params::Path;
-use crate::policy::{Action, FlowCache, Owner, Policy, SelectorTable};
+use crate::policy::{Action, Fit, FlowCache, Owner, Policy, SelectorTable};
 use crate::spi::Spi;
 use slots::Slots;
 use std::sync::Arc;
@@ -117,7 +117,9 @@ impl<I, O> Snapshot<I, O> {
     }
 
     fn carrier(&self, flow: &Flow, owner: Owner) -> Decision {
-        let of_owner = |candidate: &Candidate| (candidate.owner == owner).then_some(candidate.id);
+        let of_owner = |candidate: &Candidate, fit| {
+            (fit == Fit::Certain && candidate.owner == owner).then_some(candidate.id)
+        };
         self.carriers.find(flow, of_owner).map_or(Decision::Acquire(owner), Decision::Protect)
     }
 

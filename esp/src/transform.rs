@@ -3,11 +3,9 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::SequenceNumbers;
-use crate::crypto::{Cipher, OpeningKey, SealingKey, Suite};
+use crate::crypto::{AEAD_ICV_LEN, AEAD_IV_LEN, Cipher, OpeningKey, SealingKey, Suite};
 use crate::wire::HEADER_LEN;
 
-const AEAD_IV_LEN: usize = 8;
-const GMAC_ICV_LEN: usize = 16;
 /// Of a packet under GMAC, the room in front of the bytes that move up for the high half.
 const SPI_LEN: usize = 4;
 const HIGH_LEN: usize = 4;
@@ -125,7 +123,7 @@ impl Transform {
 
     fn seal_gmac(&self, key: &SealingKey, number: u64, packet: &mut [u8]) -> Result<(), Failed> {
         let iv = gmac_iv(packet).ok_or(Failed)?;
-        let mut icv = [0; GMAC_ICV_LEN];
+        let mut icv = [0; AEAD_ICV_LEN];
         self.with_gmac_input(number, packet, |input| key.seal(&iv, input, &mut [], &[], &mut icv))
             .ok_or(Failed)?
             .map_err(|_| Failed)?;
@@ -140,11 +138,11 @@ impl Transform {
         packet: &'a mut [u8],
     ) -> Result<&'a mut [u8], Failed> {
         let iv = gmac_iv(packet).ok_or(Failed)?;
-        let mut icv: [u8; GMAC_ICV_LEN] = *packet.last_chunk().ok_or(Failed)?;
+        let mut icv: [u8; AEAD_ICV_LEN] = *packet.last_chunk().ok_or(Failed)?;
         self.with_gmac_input(number, packet, |input| key.open(&iv, input, &mut icv, &[]).map(|_| ()))
             .ok_or(Failed)?
             .map_err(|_| Failed)?;
-        let end = packet.len().checked_sub(GMAC_ICV_LEN).ok_or(Failed)?;
+        let end = packet.len().checked_sub(AEAD_ICV_LEN).ok_or(Failed)?;
         packet.get_mut(self.front_len()..end).ok_or(Failed)
     }
 
@@ -152,7 +150,7 @@ impl Transform {
     /// half of an extended number belongs behind the SPI: the rest moves up for it, over the room of the
     /// ICV, and back. The ICV is lost by this, the packet is as it was.
     fn with_gmac_input<R>(&self, number: u64, packet: &mut [u8], then: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        let end = packet.len().checked_sub(GMAC_ICV_LEN)?;
+        let end = packet.len().checked_sub(AEAD_ICV_LEN)?;
         if end < self.front_len() {
             return None;
         }

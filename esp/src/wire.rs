@@ -3,6 +3,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::Spi;
+use crate::headers::{IPV4_HEADER, IPV6_HEADER};
 
 /// Length of the SPI and the sequence number (RFC 4303 §2).
 pub const HEADER_LEN: usize = 8;
@@ -10,9 +11,6 @@ pub const HEADER_LEN: usize = 8;
 pub const TRAILER_LEN: usize = 2;
 /// The most that padding can take: its length is one byte.
 pub const MAX_PADDING: usize = 255;
-
-const IPV4_HEADER_LEN: usize = 20;
-const IPV6_HEADER_LEN: usize = 40;
 
 /// Every padding there is, each from the start (RFC 4303 §2.4).
 const COUNTING: [u8; MAX_PADDING] = {
@@ -126,8 +124,12 @@ pub(crate) fn strip_trailer(plaintext: &mut [u8]) -> Result<Option<&mut [u8]>, M
     if COUNTING.get(..padding.len()) != Some(&*padding) {
         return Err(Malformed::Padding);
     }
-    let version = NextHeader::of(payload).ok_or(Malformed::InnerLength)?;
-    if version.number() != next_header {
+    let version = [NextHeader::Ipv4, NextHeader::Ipv6].into_iter().find(|ip| ip.number() == next_header);
+    let version = version.ok_or(Malformed::NextHeader)?;
+    if payload.is_empty() {
+        return Err(Malformed::InnerLength);
+    }
+    if NextHeader::of(payload) != Some(version) {
         return Err(Malformed::NextHeader);
     }
     // RFC 4303 §2.7: TFC padding is what the datagram's own length leaves over.
@@ -140,16 +142,16 @@ pub(crate) fn strip_trailer(plaintext: &mut [u8]) -> Result<Option<&mut [u8]>, M
 pub(crate) fn datagram_len(datagram: &[u8]) -> Option<usize> {
     match NextHeader::of(datagram)? {
         NextHeader::Ipv4 => {
-            let header = datagram.first_chunk::<IPV4_HEADER_LEN>()?;
+            let header = datagram.first_chunk::<IPV4_HEADER>()?;
             let [version_and_header_len, _, high, low, ..] = *header;
             let header_len = usize::from(version_and_header_len & 0x0f).checked_mul(4)?;
             let length = usize::from(u16::from_be_bytes([high, low]));
-            (header_len >= IPV4_HEADER_LEN && length >= header_len).then_some(length)
+            (header_len >= IPV4_HEADER && length >= header_len).then_some(length)
         }
         NextHeader::Ipv6 => {
-            let header = datagram.first_chunk::<IPV6_HEADER_LEN>()?;
+            let header = datagram.first_chunk::<IPV6_HEADER>()?;
             let [_, _, _, _, high, low, ..] = *header;
-            usize::from(u16::from_be_bytes([high, low])).checked_add(IPV6_HEADER_LEN)
+            usize::from(u16::from_be_bytes([high, low])).checked_add(IPV6_HEADER)
         }
         NextHeader::Dummy => None,
     }

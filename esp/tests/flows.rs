@@ -60,6 +60,10 @@ fn fragments_are_told_apart() {
     // What follows a later fragment's header is payload, whatever it calls itself.
     let chain = Inner::parse(&v6_with(&[(44, LATER), (60, OPTIONS)], 17)).unwrap();
     assert_eq!(chain.flow.protocol, 60);
+    // That a fragment holds what calls itself whole does not make it whole.
+    let nested = |outer, inner| Inner::parse(&v6_with(&[(44, outer), (44, inner)], 17)).unwrap().fragment;
+    assert_eq!(nested(FIRST, ATOMIC), Fragment::First);
+    assert_eq!(nested(ATOMIC, FIRST), Fragment::First);
 }
 
 #[test]

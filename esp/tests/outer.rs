@@ -5,7 +5,9 @@
 mod common;
 
 use common::{ipv4, ipv6};
-use tidegate_esp::outer::{CongestionLoss, Ecn, Marking, OuterDscp, OuterEcn, traffic_class};
+use tidegate_esp::outer::{
+    CongestionLoss, Ecn, Marking, OuterDontFragment, OuterDscp, OuterEcn, merge, traffic_class,
+};
 
 const ALL: [Ecn; 4] = [Ecn::NotCapable, Ecn::Capable0, Ecn::Capable1, Ecn::Congested];
 
@@ -14,7 +16,9 @@ const ALL: [Ecn; 4] = [Ecn::NotCapable, Ecn::Capable0, Ecn::Capable1, Ecn::Conge
 fn the_outer_header_takes_dscp_and_ecn_from_the_inner_one() {
     for class in 0..=255 {
         for datagram in marked(class) {
-            let outer = |dscp, ecn| Marking { dscp, ecn }.outer_traffic_class(&datagram).unwrap();
+            let outer = |dscp, ecn| {
+                Marking { dscp, ecn, ..Marking::default() }.outer_traffic_class(&datagram).unwrap()
+            };
             assert_eq!(outer(OuterDscp::Copy, OuterEcn::Propagate), class);
             assert_eq!(outer(OuterDscp::Copy, OuterEcn::Clear), class & 0xfc);
             assert_eq!(outer(OuterDscp::Fixed(46), OuterEcn::Propagate), 46 << 2 | class & 3);
@@ -37,7 +41,7 @@ fn the_inner_header_takes_the_more_severe_mark() {
         for (outer, expected) in ALL.into_iter().zip(row) {
             assert_eq!(inner.merged(outer), expected, "{inner:?} in {outer:?}");
             for mut datagram in marked(0xb8 | inner.bits()) {
-                let merged = Marking::default().merge(outer.bits(), &mut datagram);
+                let merged = merge(outer.bits(), &mut datagram);
                 assert_eq!(merged, expected.map(|_| ()));
                 let after = traffic_class(&datagram).unwrap();
                 assert_eq!(after, 0xb8 | expected.unwrap_or(inner).bits());
@@ -47,12 +51,26 @@ fn the_inner_header_takes_the_more_severe_mark() {
     }
 }
 
+// RFC 4301 §8.1
 #[test]
-fn cleared_ecn_is_not_looked_at() {
-    let marking = Marking { dscp: OuterDscp::Copy, ecn: OuterEcn::Clear };
-    for datagram in marked(0) {
+fn the_outer_header_may_be_fragmented_as_the_sa_says() {
+    let mut may_not = ipv4(40);
+    may_not[6] = 0x40;
+    for (inner, copied) in [(ipv4(40), false), (may_not, true), (ipv6(60), true)] {
+        let outer =
+            |dont_fragment| Marking { dont_fragment, ..Marking::default() }.outer_dont_fragment(&inner);
+        assert!(outer(OuterDontFragment::Set));
+        assert!(!outer(OuterDontFragment::Clear));
+        assert_eq!(outer(OuterDontFragment::Copy), copied);
+    }
+}
+
+// RFC 4301 §5.1.2.1
+#[test]
+fn the_outer_dscp_never_gets_in() {
+    for datagram in marked(0xb8) {
         let mut opened = datagram.clone();
-        assert_eq!(marking.merge(0xff, &mut opened), Ok(()));
+        assert_eq!(merge(0x04, &mut opened), Ok(()));
         assert_eq!(opened, datagram);
     }
 }
@@ -61,7 +79,7 @@ fn cleared_ecn_is_not_looked_at() {
 fn what_is_not_ip_is_left_alone() {
     for bytes in [vec![], vec![0x45], vec![0x00; 40], vec![0x55; 40], vec![0x45, 2, 0, 0]] {
         let mut after = bytes.clone();
-        assert_eq!(Marking::default().merge(Ecn::Congested.bits(), &mut after), Ok(()));
+        assert_eq!(merge(Ecn::Congested.bits(), &mut after), Ok(()));
         assert_eq!(after, bytes);
     }
     assert_eq!(Marking::default().outer_traffic_class(&[0x50; 40]), None);
@@ -71,7 +89,7 @@ fn what_is_not_ip_is_left_alone() {
 fn the_flow_label_survives() {
     let mut datagram = ipv6(40);
     datagram[..4].copy_from_slice(&[0x6a, 0x2f, 0xff, 0xff]);
-    Marking::default().merge(Ecn::Congested.bits(), &mut datagram).unwrap();
+    merge(Ecn::Congested.bits(), &mut datagram).unwrap();
     assert_eq!(datagram[..4], [0x6a, 0x3f, 0xff, 0xff]);
 }
 

@@ -4,10 +4,9 @@
 mod packets;
 
 use packets::{ACK, Packet, SYN, stream};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use tidegate_alloc::{Counting, Usage};
 use tidegate_esp::icmp::{ANSWER_MAX, Answer, answer};
 use tidegate_esp::mss::{TransportChecksum, clamp};
 use tidegate_esp::policy::{Action, FlowCache, Owner, Rule, admit};
@@ -16,26 +15,9 @@ use tidegate_esp::snapshot::{Decision, NewOutbound, Publisher, Standing};
 use tidegate_esp::virtio::{SegmentKind, Segmentation, VirtioHeader};
 use tidegate_esp::{Encapsulation, Inner, Path, SelectorPair, TrafficSelector};
 
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: Counting = Counting;
 
-// The only test of this file: another one would be counted too.
 #[test]
 fn packets_do_not_allocate() {
     let everything = TrafficSelector::any_v4();
@@ -64,7 +46,7 @@ fn packets_do_not_allocate() {
     let mut syn = Packet::tcp_v4(1, &[]).flags(SYN | ACK).bytes();
     let (mut out, mut told) = (vec![0; 20_000], [0; ANSWER_MAX]);
 
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = Usage::now();
     let snapshot = reader.current();
     for _ in 0..2 {
         let inner = Inner::parse(&large).unwrap();
@@ -88,5 +70,5 @@ fn packets_do_not_allocate() {
         let inner = Inner::parse(&syn).unwrap();
         clamp(&mut syn, &inner, 1300, TransportChecksum::Complete);
     }
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0);
+    assert_eq!(Usage::since(before), Usage::default());
 }

@@ -110,6 +110,32 @@ fn clear_packets_that_should_have_come_protected_are_found() {
     assert!(!policy.demands_protection(&flow("192.0.2.1", "10.0.0.1", 6, (1, 2))));
 }
 
+// RFC 4301 §7.4: rules that go by ports do not see those of a later fragment.
+#[test]
+fn a_fragment_that_may_have_to_be_protected_does_not_pass_in_clear() {
+    let tables = tables(&[
+        ("10.1.0.0/16", "10.2.0.0/16[tcp/23]", Action::Protect(Owner(1))),
+        ("0.0.0.0/0", "0.0.0.0/0", Action::Bypass),
+        ("10.1.0.0/16", "10.2.9.0/24", Action::Bypass),
+    ]);
+    let policy = tables.draft().policy();
+    let fragment = |destination, protocol| Flow {
+        transport: Transport::Opaque,
+        ..flow("10.1.0.1", destination, protocol, (0, 0))
+    };
+    assert_eq!(policy.action(&flow("10.1.0.1", "10.2.0.1", 6, (9, 80))), Some(Action::Bypass));
+    for (protocol, action) in
+        [(6, Action::Drop), (60, Action::Drop), (17, Action::Bypass), (47, Action::Bypass)]
+    {
+        let fragment = fragment("10.2.0.1", protocol);
+        assert_eq!(policy.action(&fragment), Some(action), "{protocol}");
+        let came_in = fragment.reversed();
+        assert_eq!(policy.demands_protection(&came_in), action == Action::Drop, "{protocol}");
+    }
+    // What comes before the rule that protects is not its affair.
+    assert_eq!(policy.action(&fragment("10.2.9.1", 6)), Some(Action::Bypass));
+}
+
 #[test]
 fn a_removed_rule_uncovers_the_one_below() {
     let mut tables = tables(&[("10.0.0.0/8", "10.1.0.0/16", Action::Bypass)]);
@@ -217,12 +243,16 @@ fn width(ports: Ports) -> u32 {
 
 fn linear(rules: &[(SelectorPair, Action)], flow: &Flow) -> Option<Action> {
     let (source, destination) = (flow.source_end(), flow.destination_end());
-    let mut best = None;
+    // Of the protocols asked for, those with ports.
+    let fragment = flow.transport == Transport::Opaque && flow.protocol != 47;
+    let concerns = |selector: &TrafficSelector, address| {
+        selector.addresses.contains(address) && [0, flow.protocol].contains(&selector.protocol)
+    };
+    let mut found = Vec::new();
     for (number, (pair, action)) in rules.iter().enumerate() {
-        for local in pair.local.iter().filter(|l| l.matches(source.address, source.protocol, source.port)) {
-            let matching =
-                |r: &&TrafficSelector| r.matches(destination.address, destination.protocol, destination.port);
-            for remote in pair.remote.iter().filter(matching) {
+        for local in pair.local.iter().filter(|local| concerns(local, source.address)) {
+            for remote in pair.remote.iter().filter(|remote| concerns(remote, destination.address)) {
+                let certain = local.ports.contains(source.port) && remote.ports.contains(destination.port);
                 let rank = (
                     prefix_length(remote, destination.address),
                     prefix_length(local, source.address),
@@ -231,13 +261,19 @@ fn linear(rules: &[(SelectorPair, Action)], flow: &Flow) -> Option<Action> {
                     Reverse(width(local.ports)),
                     number,
                 );
-                if best.is_none_or(|(known, _)| known < rank) {
-                    best = Some((rank, *action));
+                if certain || fragment {
+                    found.push((rank, certain, *action));
                 }
             }
         }
     }
-    best.map(|(_, action)| action)
+    found.sort_by_key(|(rank, ..)| Reverse(*rank));
+    let best = found.iter().position(|(_, certain, _)| *certain)?;
+    let protected = |(_, _, action): &(_, bool, Action)| matches!(action, Action::Protect(_));
+    match found[best].2 {
+        Action::Bypass if found[..best].iter().any(protected) => Some(Action::Drop),
+        action => Some(action),
+    }
 }
 
 proptest! {

@@ -9,7 +9,10 @@ use common::{
 };
 use proptest::prelude::*;
 use tidegate_esp::crypto::Suite;
-use tidegate_esp::{DropReason, Freshness, Inbound, IvSecret, Outbound, Params, SequenceNumbers, TfcPadding};
+use tidegate_esp::{
+    DropReason, Encapsulation, Freshness, Inbound, IvSecret, Outbound, Params, Path, SequenceNumbers,
+    TfcPadding,
+};
 
 #[test]
 fn what_was_sealed_opens_under_every_suite_and_provider() {
@@ -64,6 +67,23 @@ fn a_path_takes_the_longest_datagram_that_it_is_said_to_take() {
             assert!(len == 0 || outbound.sealed_len(len) <= room);
         }
     }
+}
+
+// RFC 4301 §8.2.1
+#[test]
+fn what_fits_the_path_is_what_its_headers_leave() {
+    let (outbound, _) = pair(&params(gcm()));
+    let path = |remote: &str, encapsulation| Path {
+        local: remote.parse().unwrap(),
+        remote: remote.parse().unwrap(),
+        encapsulation,
+    };
+    // 1500 - 20 - 8 - (8 + 8 + 16), down to whole blocks, without a trailer of 2.
+    assert_eq!(outbound.inner_mtu(&path("192.0.2.1:4500", Encapsulation::Udp), 1500), 1438);
+    assert_eq!(outbound.inner_mtu(&path("192.0.2.1:0", Encapsulation::None), 1500), 1438);
+    assert_eq!(outbound.inner_mtu(&path("[2001:db8::1]:4500", Encapsulation::Udp), 1500), 1406);
+    assert_eq!(outbound.inner_mtu(&path("[2001:db8::1]:0", Encapsulation::None), 1500), 1422);
+    assert_eq!(outbound.inner_mtu(&path("192.0.2.1:4500", Encapsulation::Udp), 60), 0);
 }
 
 // RFC 4303 §2.7

@@ -1,5 +1,7 @@
 //! Writes the seed corpora under `seeds/` from messages of our own: `cargo run --example seeds` in `fuzz/`.
 
+mod packets;
+
 use std::path::Path;
 use tidegate_esp::{AddressRange, Ports, Spi, TrafficSelector};
 use tidegate_ike::wire::{
@@ -52,7 +54,8 @@ fn main() -> std::io::Result<()> {
     save("fragments", "larger_total", &[1, 2, 35, 9, 1, 3, 35, 5, 2, 2, 0, 9, 2, 3, 0, 5, 3, 3, 0, 5])?;
     save("fragments", "bad_numbers", &[0, 2, 35, 1, 3, 2, 0, 1, 0, 0, 0, 0, 255, 255, 1, 1, 1, 65, 1, 1])?;
     let large: Vec<u8> = (1..=12).flat_map(|number| [number, 12, 35, 255]).collect();
-    save("fragments", "too_long", &large)
+    save("fragments", "too_long", &large)?;
+    packets::save_all()
 }
 
 fn save(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {

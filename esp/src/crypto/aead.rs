@@ -18,6 +18,10 @@ pub(super) struct Aead {
 #[derive(Zeroize, ZeroizeOnDrop)]
 struct Salt([u8; SALT_LEN]);
 
+#[cfg_attr(
+    feature = "aws-lc-rs",
+    expect(clippy::large_enum_variant, reason = "ring's schedule stays inline: it is what most SAs have")
+)]
 enum Key {
     Ring(ring::aead::LessSafeKey),
     #[cfg(feature = "aws-lc-rs")]

@@ -12,6 +12,7 @@ mod suite;
 
 pub use key::{KeyLengthError, KeyRole, OpenError, OpeningKey, SealError, SealingKey};
 pub use suite::Suite;
+pub(crate) use suite::{AEAD_ICV_LEN, AEAD_IV_LEN};
 
 use zeroize::Zeroizing;
 

@@ -4,7 +4,7 @@
 //! fewer remote ports, fewer local ports, and among equals the higher rank, which is to say the newer.
 
 use super::prefix::{Prefix, PrefixMap};
-use crate::flow::Flow;
+use crate::flow::{Flow, Hidden};
 use crate::selector::{AddressRange, Ports, SelectorPair, TrafficSelector};
 use std::cmp::Reverse;
 use std::error::Error;
@@ -33,6 +33,14 @@ struct Entry<T> {
     remote: Ports,
     rank: u64,
     value: T,
+}
+
+/// How surely an entry is about a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    Certain,
+    /// It would be if the ports, or the protocol, were what cannot be seen.
+    Possible,
 }
 
 /// One local prefix with one remote one.
@@ -87,22 +95,31 @@ impl<T: Copy> SelectorTable<T> {
 }
 
 impl<T> SelectorTable<T> {
-    /// The value of the most specific selectors that match a packet on its way out and that `accept` takes.
-    pub(crate) fn find<R>(&self, flow: &Flow, mut accept: impl FnMut(&T) -> Option<R>) -> Option<R> {
+    /// Offers the values of selectors that match a packet on its way out, or may, the most specific first,
+    /// until one is accepted.
+    pub(crate) fn find<R>(&self, flow: &Flow, mut accept: impl FnMut(&T, Fit) -> Option<R>) -> Option<R> {
         let (source, destination) = (flow.source_end(), flow.destination_end());
         let (map, local, remote) = match (source.address, destination.address) {
             (IpAddr::V4(local), IpAddr::V4(remote)) => (&self.v4, bits_v4(local), bits_v4(remote)),
             (IpAddr::V6(local), IpAddr::V6(remote)) => (&self.v6, local.to_bits(), remote.to_bits()),
             _ => return None,
         };
-        let matches = |entry: &&Entry<T>| {
-            (entry.protocol == 0 || entry.protocol == flow.protocol)
-                && entry.local.contains(source.port)
-                && entry.remote.contains(destination.port)
+        let hidden = flow.hidden();
+        let fit = |entry: &Entry<T>| {
+            let protocol = entry.protocol == 0 || entry.protocol == flow.protocol;
+            if protocol && entry.local.contains(source.port) && entry.remote.contains(destination.port) {
+                return Some(Fit::Certain);
+            }
+            let possible = match hidden {
+                Hidden::Nothing => false,
+                Hidden::Ports => protocol,
+                Hidden::Protocol => true,
+            };
+            possible.then_some(Fit::Possible)
         };
         map.find(remote, &mut |locals| {
             locals.find(local, &mut |entries| {
-                entries.iter().filter(matches).find_map(|entry| accept(&entry.value))
+                entries.iter().find_map(|entry| accept(&entry.value, fit(entry)?))
             })
         })
     }

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use tidegate_esp::crypto::{AesKey, Backend, Cipher, Integrity, KeyMaterial, Suite};
 use tidegate_esp::{
     Direction, Encapsulation, Inbound, IvSecret, Limits, Marking, Outbound, Params, Path, Rejected,
-    SelectorPair, SequenceNumbers, Spi, TfcPadding,
+    SelectorPair, SequenceNumbers, Spi, TfcPadding, TrafficSelector,
 };
 
 const AES: [AesKey; 3] = [AesKey::Bits128, AesKey::Bits192, AesKey::Bits256];
 const INTEGRITY: [Integrity; 4] =
     [Integrity::HmacSha1_96, Integrity::HmacSha256_128, Integrity::HmacSha384_192, Integrity::HmacSha512_256];
+
+/// A protocol for experiments (RFC 3692), so that datagrams may be as short as their IP header.
+const NO_PORTS: u8 = 253;
 
 /// Both widths of sequence number.
 pub(crate) const SEQUENCE_NUMBERS: [SequenceNumbers; 2] = [SequenceNumbers::Short, SequenceNumbers::Extended];
@@ -52,17 +55,15 @@ pub(crate) fn backends() -> Vec<Backend> {
     ]
 }
 
-/// One direction with keys that differ in every byte.
+/// One direction of an SA.
 pub(crate) fn params(suite: Suite) -> Params {
-    let encryption: Vec<u8> = (1..).take(suite.encryption_key_len()).collect();
-    let integrity: Vec<u8> = (101..).take(suite.integrity_key_len()).collect();
     Params {
         direction: Direction::Outbound,
         spi: Spi::new(0x1122_3344).unwrap(),
         suite,
-        keys: KeyMaterial::new(&encryption, &integrity),
+        keys: keys(suite),
         sequence_numbers: SequenceNumbers::Short,
-        selectors: Arc::new(SelectorPair::default()),
+        selectors: Arc::new(everything()),
         path: Path {
             local: "192.0.2.1:4500".parse().unwrap(),
             remote: "192.0.2.2:4500".parse().unwrap(),
@@ -73,6 +74,19 @@ pub(crate) fn params(suite: Suite) -> Params {
         tfc: TfcPadding::None,
         marking: Marking::default(),
     }
+}
+
+/// Keys that differ in every byte.
+pub(crate) fn keys(suite: Suite) -> KeyMaterial {
+    let encryption: Vec<u8> = (1..).take(suite.encryption_key_len()).collect();
+    let integrity: Vec<u8> = (101..).take(suite.integrity_key_len()).collect();
+    KeyMaterial::new(&encryption, &integrity)
+}
+
+/// What covers every flow.
+pub(crate) fn everything() -> SelectorPair {
+    let all = vec![TrafficSelector::any_v4(), TrafficSelector::any_v6()];
+    SelectorPair { local: all.clone(), remote: all }
 }
 
 /// Both ends of one direction, with ring.
@@ -88,7 +102,8 @@ pub(crate) fn outbound(params: &Params) -> Outbound {
 /// An IPv4 datagram of this length, at least a header.
 pub(crate) fn ipv4(len: usize) -> Vec<u8> {
     let mut datagram: Vec<u8> = (0..len).map(|i| i as u8).collect();
-    datagram[..20].copy_from_slice(&[0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 1, 1, 10, 0, 2, 2]);
+    datagram[..20]
+        .copy_from_slice(&[0x45, 0, 0, 0, 0, 0, 0, 0, 64, NO_PORTS, 0, 0, 10, 0, 1, 1, 10, 0, 2, 2]);
     datagram[2..4].copy_from_slice(&(len as u16).to_be_bytes());
     datagram
 }
@@ -96,7 +111,7 @@ pub(crate) fn ipv4(len: usize) -> Vec<u8> {
 /// An IPv6 datagram of this length, at least a header.
 pub(crate) fn ipv6(len: usize) -> Vec<u8> {
     let mut datagram: Vec<u8> = (0..len).map(|i| i as u8).collect();
-    datagram[..8].copy_from_slice(&[0x60, 0, 0, 0, 0, 0, 17, 64]);
+    datagram[..8].copy_from_slice(&[0x60, 0, 0, 0, 0, 0, NO_PORTS, 64]);
     datagram[4..6].copy_from_slice(&((len - 40) as u16).to_be_bytes());
     datagram
 }
@@ -111,11 +126,11 @@ pub(crate) fn sealed(outbound: &Outbound, datagram: &[u8]) -> Vec<u8> {
     buffer
 }
 
-/// What comes out of a packet, selectors aside.
+/// What comes out of a packet.
 pub(crate) fn opened(inbound: &Inbound, packet: &[u8]) -> Result<Vec<u8>, Rejected> {
     let mut packet = packet.to_vec();
-    let datagram = inbound.opener().open(&mut packet)?.admit(|_, _| true)?;
-    Ok(datagram.to_vec())
+    let admitted = inbound.opener().open(&mut packet)?.admit()?;
+    Ok(admitted.datagram.to_vec())
 }
 
 /// Integrity without a cipher, for tests that make a packet by hand.
