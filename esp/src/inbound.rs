@@ -26,6 +26,8 @@ pub struct Inbound {
     key: OpeningKey,
     transform: Transform,
     sequence_numbers: SequenceNumbers,
+    /// Below this a packet has no room for its trailer.
+    shortest: usize,
     window: Window,
     packets: AtomicU64,
     bytes: AtomicU64,
@@ -79,10 +81,13 @@ pub struct Rejected {
 impl Inbound {
     /// Expands the keys of one direction.
     pub fn new(backend: Backend, params: &Params) -> Result<Self, KeyLengthError> {
+        let transform = Transform::new(params.suite, params.sequence_numbers);
+        let around = transform.front_len().saturating_add(transform.icv_len());
         Ok(Self {
             spi: params.spi,
             key: OpeningKey::new(backend, params.suite, &params.keys)?,
-            transform: Transform::new(params.suite, params.sequence_numbers),
+            transform,
+            shortest: around.saturating_add(wire::TRAILER_LEN),
             sequence_numbers: params.sequence_numbers,
             window: Window::new(params.replay_window),
             packets: AtomicU64::new(0),
@@ -129,11 +134,6 @@ impl Inbound {
         }
     }
 
-    fn shortest(&self) -> usize {
-        let around = self.front_len().saturating_add(self.transform.icv_len());
-        around.saturating_add(wire::TRAILER_LEN)
-    }
-
     #[inline]
     fn number(&self, low: u32) -> Option<u64> {
         match self.sequence_numbers {
@@ -160,7 +160,7 @@ impl<'a> Opener<'a> {
         if header.spi != inbound.spi {
             return Err(DropReason::NoSa.into());
         }
-        if packet.len() < inbound.shortest() {
+        if packet.len() < inbound.shortest {
             return Err(DropReason::Malformed.into());
         }
         if self.reached(inbound.limits.hard_packets, inbound.limits.hard_bytes) {

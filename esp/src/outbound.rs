@@ -179,7 +179,10 @@ impl Outbound {
     /// Length of a packet with this much payload, TFC padding included.
     #[inline]
     fn packet_len(&self, payload_len: usize) -> usize {
-        let body_len = payload_len.saturating_add(TRAILER_LEN).next_multiple_of(self.alignment);
+        let body_len = payload_len
+            .saturating_add(TRAILER_LEN)
+            .checked_next_multiple_of(self.alignment)
+            .unwrap_or(usize::MAX);
         self.front_len().saturating_add(body_len).saturating_add(self.transform.icv_len())
     }
 

@@ -9,6 +9,8 @@ use crate::wire::HEADER_LEN;
 /// Of a packet under GMAC, the room in front of the bytes that move up for the high half.
 const SPI_LEN: usize = 4;
 const HIGH_LEN: usize = 4;
+/// Where the SPI is in a header taken as one number.
+const SPI_MASK: u64 = 0xffff_ffff_0000_0000;
 
 /// The lengths and rules of a suite in ESP, worked out once for an SA.
 #[derive(Clone, Copy)]
@@ -182,9 +184,14 @@ impl<'a> Associated<'a> {
         match sequence_numbers {
             SequenceNumbers::Short => Self::Header(header),
             SequenceNumbers::Extended => {
-                let [s0, s1, s2, s3, l0, l1, l2, l3] = *header;
-                let [h0, h1, h2, h3, ..] = number.to_be_bytes();
-                Self::Extended([s0, s1, s2, s3, h0, h1, h2, h3, l0, l1, l2, l3])
+                // In the two words in which it is read, as for the nonce.
+                let header = u64::from_be_bytes(*header);
+                let front = header & SPI_MASK | number >> 32;
+                let mut bytes = [0; HEADER_LEN + HIGH_LEN];
+                let (first, second) = bytes.split_at_mut(HEADER_LEN);
+                first.copy_from_slice(&front.to_be_bytes());
+                second.copy_from_slice(&(header as u32).to_be_bytes());
+                Self::Extended(bytes)
             }
         }
     }
