@@ -353,6 +353,42 @@ fn absurd_answer(scene: &mut Scene, case: u32, rekey: bool) {
     scene.answer(&request, exchange, &chain);
 }
 
+/// The peer has made its half by then, so it is asked to take it back.
+#[test]
+fn the_peers_half_of_a_child_that_we_cannot_use_is_deleted() {
+    for rekey in [false, true] {
+        let mut scene = Scene::established();
+        absurd_answer(&mut scene, 5, rekey);
+        let request = scene.request().expect("a Delete");
+        let delete = Informational::parse(request.first, &request.bytes).unwrap();
+        assert!(matches!(&delete.deletes[..], [Delete::Esp(spis)] if spis.len() == 1), "{delete:?}");
+        assert_eq!(scene.victim.endpoint.resources()[0], 2, "its SPI is kept until then");
+        scene.answer(&request, INFORM, &PayloadChain::default());
+        assert_eq!(scene.victim.endpoint.resources()[0], 1);
+        scene.assert_stands(1);
+    }
+}
+
+/// RFC 7296 §2.25: it is dropped here without a word, and set up anew.
+#[test]
+fn a_child_that_the_peer_has_lost_is_set_up_anew() {
+    let mut scene = Scene::established();
+    let (now, ours) = (scene.now(), scene.evil.child.1);
+    scene.victim.sent.clear();
+    scene.victim.endpoint.rekey_child(now, ours).unwrap();
+    scene.victim.drain(now.time);
+    let request = scene.request().unwrap();
+    let lost = CreateChildResponse::Failed(Notify::new(NotifyType::CHILD_SA_NOT_FOUND));
+    scene.answer(&request, CREATE, &lost.emit());
+    assert!(scene.victim.children().is_empty());
+    let next = scene.request().expect("another child");
+    let CreateChildRequest::Child(asked) = CreateChildRequest::parse(next.first, &next.bytes).unwrap() else {
+        panic!("a child was to be asked for");
+    };
+    assert_eq!(asked.rekeys, None);
+    scene.assert_nothing_leaks();
+}
+
 /// Messages of all kinds, cut and changed at random, until the peer has had enough.
 #[test]
 fn authentic_nonsense_of_any_kind_neither_panics_nor_leaks() {

@@ -105,6 +105,9 @@ fn a_request_about_children_decides_between_two_successors() {
         let last = world.pair.host(End::B).sent.pop_back().unwrap();
         world.pair.deliver(End::A, &last);
         world.pair.deliver(End::A, &late);
+        world.settle();
+        let told = world.told(End::A, |event| matches!(event, Event::IkeRekeyed { .. }));
+        assert_eq!(told, 1, "children moved more than once");
         world.assert_settles(&[Act::Delete("net")]);
     }
 }

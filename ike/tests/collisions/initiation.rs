@@ -54,6 +54,61 @@ fn two_handshakes_that_cross_leave_both_ends_with_the_same_ike_sas() {
     }
 }
 
+/// ```text
+/// A                                   B
+/// IKE_SA_INIT ⇄ both ways
+///              ╭───────────────────── AUTH, N(INITIAL_CONTACT)
+/// AUTH  ───────┼────────────────────▶
+/// established ◀┼───────────────────── AUTH
+///           ◀──╯  was true when it was said, and does not mean what stands by now
+/// ```
+#[test]
+fn initial_contact_that_was_overtaken_ends_nothing_that_was_set_up_since() {
+    let mut pair = Pair::new(3, quiet(End::A), quiet(End::B));
+    pair.initiate(End::A);
+    pair.initiate(End::B);
+    for from in [End::A, End::B, End::A] {
+        pair.sleep(Duration::from_millis(10));
+        assert!(pair.pass(from));
+    }
+    let overtaken = pair.host(End::B).sent.pop_back().unwrap();
+    for from in [End::B, End::A, End::B] {
+        pair.sleep(Duration::from_millis(10));
+        assert!(pair.pass(from));
+    }
+    assert_eq!(pair.a.standing().len(), 1);
+    pair.deliver(End::A, &overtaken);
+    pair.settle();
+    assert_eq!(pair.a.standing().len(), 2);
+    pair.assert_agree();
+}
+
+/// ```text
+/// A                            B
+/// IKE_AUTH  ────────────────▶ established
+///                     ╭────── IKE_AUTH
+/// too early    ◀──────┼────── REKEY_SA(net), SA, Ni
+/// established  ◀──────╯
+///              ◀───────────── REKEY_SA(net), SA, Ni once more
+/// ```
+#[test]
+fn a_request_that_overtakes_the_answer_to_ike_auth_is_taken_when_it_comes_again() {
+    let mut pair = Pair::new(3, quiet(End::A), quiet(End::B));
+    pair.initiate(End::A);
+    for from in [End::A, End::B, End::A] {
+        assert!(pair.pass(from));
+    }
+    let answer = pair.take(End::B);
+    let child = pair.child(End::B);
+    pair.with(End::B, |endpoint, now| endpoint.rekey_child(now, child)).unwrap();
+    assert!(pair.pass(End::B));
+    pair.deliver(End::A, &answer);
+    pair.run(Duration::from_secs(10));
+    pair.assert_agree();
+    assert_ne!(pair.child(End::B), child);
+    assert_eq!(pair.b.events.iter().filter(|event| matches!(event, Event::ChildRekeyed { .. })).count(), 1);
+}
+
 /// A peer that has lost everything says so, and its old IKE SA goes at once, without a Delete.
 #[test]
 fn initial_contact_ends_what_a_peer_had_before_it_restarted() {

@@ -3,7 +3,18 @@
 use crate::explorer::{Scenario, extra_depth, with_losses};
 use crate::world::{Act, Pfs};
 
-const ACTS: [Act; 9] = [
+/// What A begins. Other children than these are in no other case than B's.
+const OURS: [Act; 6] = [
+    Act::Create("three"),
+    Act::Rekey("net"),
+    Act::Delete("net"),
+    Act::RekeyIke,
+    Act::DeleteIke,
+    Act::Liveness,
+];
+
+/// What B begins, about the same thing or another.
+const THEIRS: [Act; 9] = [
     Act::Create("three"),
     Act::Create("four"),
     Act::Rekey("net"),
@@ -18,8 +29,8 @@ const ACTS: [Act; 9] = [
 /// Every ordered pair. Two rekeys of the same thing are seen twice, so that either end's nonces win.
 fn each_pair(mut explore: impl FnMut(Act, Act, u64) -> Result<usize, String>) {
     let mut failed = Vec::new();
-    for a in ACTS {
-        for b in ACTS {
+    for a in OURS {
+        for b in THEIRS {
             let decided_by_nonces = a == b && matches!(a, Act::Rekey(_) | Act::RekeyIke);
             let seeds: &[u64] = if decided_by_nonces { &[7, 8, 9] } else { &[7] };
             failed.extend(seeds.iter().filter_map(|seed| explore(a, b, *seed).err()));
@@ -49,16 +60,13 @@ fn both_ends_agree_in_whatever_order_arithmetic_is_done() {
 
 #[test]
 fn both_ends_agree_while_packets_flow() {
-    let depth = 5 + extra_depth();
-    each_pair(|a, b, seed| {
-        Scenario { seed, talking: true, losses: 0, depth, ..Scenario::crossing(a, b) }.explore()
-    });
+    each_pair(|a, b, seed| Scenario { seed, talking: true, losses: 0, ..Scenario::crossing(a, b) }.explore());
 }
 
 #[test]
 fn both_ends_agree_after_the_loss_of_each_message_once_and_twice() {
-    for a in ACTS {
-        for b in ACTS {
+    for a in OURS {
+        for b in THEIRS {
             let messages = with_losses(a, b, &[]).unwrap();
             for message in 0..messages {
                 for times in 1..=2 {
@@ -71,8 +79,8 @@ fn both_ends_agree_after_the_loss_of_each_message_once_and_twice() {
 
 #[test]
 fn both_ends_agree_after_the_loss_of_any_two_messages() {
-    for a in ACTS {
-        for b in ACTS {
+    for a in OURS {
+        for b in THEIRS {
             let messages = with_losses(a, b, &[]).unwrap();
             for first in 0..messages {
                 // A loss makes new messages, so that there may be more than without.
