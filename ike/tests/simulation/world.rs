@@ -5,10 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::{AddressRange, Marking, TfcPadding};
-use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::connection::{
-    ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, EncapsulationPolicy, IkeLifetimes,
-    LocalEnd, RemoteEnd, Retransmission,
+    ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, IkeLifetimes,
 };
 use tidegate_ike::crypto::Secret;
 use tidegate_ike::endpoint::ChildStatus;
@@ -116,7 +114,7 @@ impl Recipe {
             Side::Edge => ("edge.example", "connector.example", "10.1.0.0/16", "10.2.0.0/16"),
             Side::Connector => ("connector.example", "edge.example", "10.2.0.0/16", "10.1.0.0/16"),
         };
-        let secret = || Secret::new(b"shared by the two of them".to_vec());
+        let secret = Secret::new(b"shared by the two of them".to_vec());
         let fixed = |text: &str| vec![ConfiguredSelector::Fixed(text.parse().expect("a selector"))];
         let child = ChildConfig {
             name: "net".into(),
@@ -140,40 +138,24 @@ impl Recipe {
             Side::Connector if self.both_keep => vec![AddressRange::host(EDGE.parse().expect("an address"))],
             Side::Connector => Vec::new(),
         };
-        Connection {
-            name: "tunnel".into(),
-            local: LocalEnd {
-                identity: name.parse().expect("an identity"),
-                auth: Arc::new(LocalAuth::Psk(secret())),
-                addresses: Vec::new(),
-                port: 500,
-            },
-            remote: RemoteEnd {
-                identity: peer.parse().expect("a pattern"),
-                auth: Arc::new(RemoteAuth::Psk(secret())),
-                addresses,
-                port: 500,
-            },
-            proposals: IkeProposal::parse_list("aes128gcm16-prfsha256-x25519,aes128-sha256-x25519")
-                .expect("a proposal"),
-            children: vec![Arc::new(child)],
-            lifetimes: IkeLifetimes {
-                rekey: Some(self.ike_rekey),
-                reauthenticate: self.reauthenticate.filter(|_| side == Side::Edge),
-                overtime: Duration::from_secs(120),
-                jitter: self.ike_rekey / 4,
-                authentication: None,
-            },
-            liveness: Some(Duration::from_secs(10)),
-            retransmission: Retransmission::default(),
-            fragment_size: Some(self.fragment_size),
-            encapsulation: EncapsulationPolicy::Udp,
-            mobike: self.mobike && !self.both_keep,
-            childless: if self.childless { Childless::Prefer } else { Childless::Allow },
-            request_addresses: Vec::new(),
-            pools: Vec::new(),
-            verify_pfs: self.verify_pfs && self.pfs,
-        }
+        let (local, remote) = (name.parse().expect("an identity"), peer.parse().expect("a pattern"));
+        let mut connection = Connection::psk("tunnel", local, remote, secret);
+        connection.remote.addresses = addresses;
+        connection.proposals =
+            IkeProposal::parse_list("aes128gcm16-prfsha256-x25519,aes128-sha256-x25519").expect("a proposal");
+        connection.children = vec![Arc::new(child)];
+        connection.lifetimes = IkeLifetimes {
+            rekey: Some(self.ike_rekey),
+            reauthenticate: self.reauthenticate.filter(|_| side == Side::Edge),
+            overtime: Duration::from_secs(120),
+            jitter: self.ike_rekey / 4,
+            authentication: None,
+        };
+        connection.fragment_size = Some(self.fragment_size);
+        connection.mobike = self.mobike && !self.both_keep;
+        connection.childless = if self.childless { Childless::Prefer } else { Childless::Allow };
+        connection.verify_pfs = self.verify_pfs && self.pfs;
+        connection
     }
 }
 
