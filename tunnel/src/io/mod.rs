@@ -1,0 +1,31 @@
+//! Sockets and devices. The only place with unsafe code: the system calls that no library wraps.
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use tidegate_esp::segment::Offloads;
+use tidegate_esp::virtio::VirtioHeader;
+
+/// Where inner packets come from and go to.
+///
+/// A device may hand out super-packets, with a virtio header that says how to cut them; a plain one gives
+/// [`VirtioHeader::default`]. Reading and writing may go on in two threads at once, each from one alone.
+pub trait Device: Send + Sync {
+    /// Readable while [`read`](Self::read) has something to give.
+    fn as_fd(&self) -> BorrowedFd<'_>;
+
+    /// The next packet, without waiting for one: [`io::ErrorKind::WouldBlock`] when there is none.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<(VirtioHeader, usize)>;
+
+    /// Takes a packet given in parts, without waiting: [`io::ErrorKind::WouldBlock`] when there is no room,
+    /// and the packet is lost.
+    fn write(&self, virtio: &VirtioHeader, parts: &[IoSlice<'_>]) -> io::Result<()>;
+
+    /// What may be joined before it is written.
+    fn offloads(&self) -> Offloads;
+
+    /// The longest packet that it takes or gives when nothing is joined.
+    fn mtu(&self) -> usize;
+
+    /// Its name as a network interface, if it is one: routes lead to it.
+    fn interface(&self) -> Option<&str>;
+}

@@ -1,0 +1,119 @@
+//! What is there to be seen from outside, as plain data.
+
+use serde::Serialize;
+use std::net::{IpAddr, SocketAddr};
+
+/// One connection as it is loaded, and its SAs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ConnectionStatus {
+    /// Its name.
+    pub name: String,
+    /// How it is, in a word: `up`, `connecting`, `waiting`, `retrying`, `down`.
+    pub state: &'static str,
+    /// Our identity.
+    pub local_id: String,
+    /// The peer's, or the pattern that it must match.
+    pub remote_id: String,
+    /// Our addresses as configured; empty for any.
+    pub local_addresses: Vec<String>,
+    /// The peer's addresses and names as configured; empty for any.
+    pub remote_addresses: Vec<String>,
+    /// Children as configured.
+    pub children: Vec<ConfiguredChild>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Seconds until the next attempt.
+    pub retry_in: Option<f64>,
+    /// Why the last attempt or SA came to its end.
+    pub last_verdict: Option<String>,
+    /// IKE SAs, the newest last.
+    pub sas: Vec<IkeSaStatus>,
+}
+
+/// A child as it is loaded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ConfiguredChild {
+    /// Its name.
+    pub name: String,
+    /// Our side.
+    pub local: Vec<String>,
+    /// The peer's side.
+    pub remote: Vec<String>,
+    /// `wait`, `traffic` or `start`.
+    pub start: &'static str,
+}
+
+/// One IKE SA.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IkeSaStatus {
+    /// Its number, unique in a run.
+    pub id: u64,
+    /// `CONNECTING`, `ESTABLISHED`, `REKEYED`, `DELETING`.
+    pub phase: &'static str,
+    /// Whether we began it.
+    pub initiator: bool,
+    /// SPIs, initiator's first.
+    pub spis: (u64, u64),
+    /// Our address.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Whether a NAT is in front of us, and of the peer.
+    pub nat: (bool, bool),
+    /// Who the peer has proved to be.
+    pub peer: Option<String>,
+    /// What was negotiated, as it is written in proposals: `aes128gcm16-prfsha256-x25519`.
+    pub suite: Option<String>,
+    /// Its age in seconds.
+    pub age: f64,
+    /// Seconds until it is rekeyed.
+    pub rekey_in: Option<f64>,
+    /// Seconds since the peer proved to be there.
+    pub silence: Option<f64>,
+    /// How long the set-up took, in milliseconds, if we began it.
+    pub handshake_ms: Option<f64>,
+    /// Round trip time in milliseconds, as the last request measured it.
+    pub rtt_ms: Option<f64>,
+    /// Addresses that its responder gave its initiator.
+    pub virtual_addresses: Vec<IpAddr>,
+    /// Children.
+    pub children: Vec<ChildSaStatus>,
+}
+
+/// One child SA.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChildSaStatus {
+    /// Name of its configuration.
+    pub name: String,
+    /// Whether it is the one that counts, and not on its way out.
+    pub current: bool,
+    /// Our SPI.
+    pub spi_in: u32,
+    /// The peer's SPI.
+    pub spi_out: u32,
+    /// What was negotiated, as it is written in proposals.
+    pub suite: String,
+    /// Whether it goes in UDP.
+    pub udp: bool,
+    /// Our side.
+    pub local: Vec<String>,
+    /// The peer's side.
+    pub remote: Vec<String>,
+    /// Packets and bytes received.
+    pub received: Traffic,
+    /// Packets and bytes sent.
+    pub sent: Traffic,
+    /// Its age in seconds.
+    pub age: f64,
+    /// Seconds until it is rekeyed.
+    pub rekey_in: Option<f64>,
+}
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of inner datagrams.
+    pub bytes: u64,
+}

@@ -1,0 +1,70 @@
+//! What control publishes and packet workers read: `esp`'s tables with what this crate adds to each SA.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tidegate_esp::policy::Owner;
+use tidegate_esp::snapshot::{Publisher, Reader};
+use tidegate_esp::{Inbound, Outbound, Spi};
+
+/// The writing side.
+pub type Tables = Publisher<Opening, Sealing>;
+/// A worker's view.
+pub type View = Reader<Opening, Sealing>;
+
+/// The half of a child that seals.
+pub struct Sealing {
+    /// The child, named by its inbound SPI.
+    pub child: Spi,
+    /// What seals.
+    pub esp: Outbound,
+}
+
+/// The half of a child that opens.
+pub struct Opening {
+    /// The child, named by its inbound SPI.
+    pub child: Spi,
+    /// Whose packets it carries.
+    pub owner: Owner,
+    /// What opens.
+    pub esp: Inbound,
+    /// Stands for the address that packets are expected from.
+    expected: AtomicU64,
+    /// When authentic packets were last told of, in nanoseconds.
+    told: AtomicU64,
+}
+
+impl Opening {
+    /// A half that expects its packets from `remote`.
+    pub fn new(child: Spi, owner: Owner, esp: Inbound, remote: SocketAddr) -> Self {
+        Self { child, owner, esp, expected: AtomicU64::new(stand_in(remote)), told: AtomicU64::new(0) }
+    }
+
+    /// Whether packets are expected from there.
+    pub fn expects(&self, remote: SocketAddr) -> bool {
+        self.expected.load(Ordering::Relaxed) == stand_in(remote)
+    }
+
+    /// Packets are expected from there now.
+    pub fn expect_from(&self, remote: SocketAddr) {
+        self.expected.store(stand_in(remote), Ordering::Relaxed);
+    }
+
+    /// Whether it is time to tell of authentic packets again: at most once in `interval` nanoseconds.
+    pub fn is_news(&self, now: u64, interval: u64) -> bool {
+        let told = self.told.load(Ordering::Relaxed);
+        if told != 0 && now.saturating_sub(told) < interval {
+            return false;
+        }
+        self.told.store(now.max(1), Ordering::Relaxed);
+        true
+    }
+}
+
+/// A number in place of an address: one word can be read and written at once. Two addresses with the same
+/// number would hide a move that only an authentic packet could have shown, until the next keepalive.
+fn stand_in(remote: SocketAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    remote.hash(&mut hasher);
+    hasher.finish()
+}
