@@ -2,8 +2,8 @@
 //!
 //! # Where things are
 //!
-//! - [`connection`] is what an agent asks of one peer; [`mesh`] makes connections of communities.
-//! - `engine` is all of control, without I/O: it wraps the IKE endpoint, keeps connections up, and owns the
+//! - [`connection`] is what an agent asks of one peer; `mesh` makes connections of communities.
+//! - [`engine`] is all of control, without I/O: it wraps the IKE endpoint, keeps connections up, and owns the
 //!   tables that packet workers read. [`action`] is what it tells its driver.
 //! - `worker` is the packet path, without I/O; [`notice`] is what it tells the engine.
 //! - `driver` runs both: a task for control, threads for packets, clocks, jobs.
@@ -15,6 +15,7 @@
 
 pub mod action;
 pub mod connection;
+pub mod engine;
 pub mod event;
 pub mod io;
 pub mod notice;
