@@ -1,5 +1,7 @@
 //! Sockets and devices. The only place with unsafe code: the system calls that no library wraps.
 
+pub mod batch;
+
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use tidegate_esp::segment::Offloads;
