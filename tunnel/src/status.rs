@@ -117,3 +117,18 @@ pub struct Traffic {
     /// Bytes of inner datagrams.
     pub bytes: u64,
 }
+
+/// What was carried and what was dropped since the engine started, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CountersReport {
+    /// Sealed and sent.
+    pub sent: Traffic,
+    /// Received and opened.
+    pub received: Traffic,
+    /// Inner and ESP packets that went no further, by reason.
+    pub packet_drops: BTreeMap<&'static str, u64>,
+    /// IKE datagrams that went no further, by reason.
+    pub ike_drops: BTreeMap<&'static str, u64>,
+    /// What happened how often, by name.
+    pub totals: BTreeMap<&'static str, u64>,
+}

@@ -46,8 +46,19 @@ pub struct Arrival {
     pub remote: SocketAddr,
     /// DSCP and ECN of the outer header.
     pub traffic_class: u8,
-    /// What it came in.
-    pub encapsulation: Encapsulation,
+    /// What kind of socket it came to.
+    pub channel: Channel,
+}
+
+/// What kind of socket a datagram came to, which says what may be in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// The port of IKE alone, 500 as a rule: nothing stands before its header.
+    Ike,
+    /// The port that IKE shares with ESP, 4500 as a rule: IKE stands behind a marker.
+    Shared,
+    /// IP protocol 50: ESP alone.
+    Esp,
 }
 
 /// One received datagram.
