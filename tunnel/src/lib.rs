@@ -17,6 +17,7 @@ pub mod action;
 pub mod connection;
 pub mod event;
 pub mod io;
+pub mod mesh;
 pub mod notice;
 pub mod status;
 pub mod tables;
