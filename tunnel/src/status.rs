@@ -1,7 +1,12 @@
 //! What is there to be seen from outside, as plain data.
 
+use crate::driver::mailbox::LostMail;
+use crate::worker::WorkerCountersSnapshot;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use tidegate_esp::DropReason;
+use tidegate_ike::counters::Drop;
 
 /// One connection as it is loaded, and its SAs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -131,4 +136,39 @@ pub struct CountersReport {
     pub ike_drops: BTreeMap<&'static str, u64>,
     /// What happened how often, by name.
     pub totals: BTreeMap<&'static str, u64>,
+}
+
+impl CountersReport {
+    pub(crate) fn new(
+        workers: &WorkerCountersSnapshot,
+        ike: &tidegate_ike::counters::Counters,
+        lost: &LostMail,
+    ) -> Self {
+        let esp = &workers.esp;
+        let packet_drops = DropReason::ALL.map(|reason| (reason.name(), esp.drops(reason)));
+        let ike_drops = Drop::ALL.map(|reason| (reason.name(), ike.dropped(reason)));
+        let totals = [
+            ("ike_established", ike.established),
+            ("ike_failed", ike.failed),
+            ("ike_messages_in", ike.messages_in),
+            ("ike_retransmissions", ike.retransmissions),
+            ("ike_repeated_answers", ike.repeated_answers),
+            ("ike_cookies_sent", ike.cookies_sent),
+            ("ike_stateless_answers", ike.stateless_answers),
+            ("mail_lost_known", lost.known),
+            ("mail_lost_unknown", lost.unknown),
+            ("mail_lost_reports", lost.reports),
+            ("packets_held", workers.held),
+            ("packets_answered", workers.answered),
+            ("segment_sizes_lowered", workers.clamped),
+            ("keepalives_in", workers.keepalives),
+        ];
+        Self {
+            sent: Traffic { packets: esp.sealed_packets, bytes: esp.sealed_bytes },
+            received: Traffic { packets: esp.opened_packets, bytes: esp.opened_bytes },
+            packet_drops: packet_drops.into(),
+            ike_drops: ike_drops.into(),
+            totals: totals.into(),
+        }
+    }
 }
