@@ -69,10 +69,14 @@ pub struct IkeSaStatus {
     pub peer: Option<String>,
     /// What was negotiated, as it is written in proposals: `aes128gcm16-prfsha256-x25519`.
     pub suite: Option<String>,
+    /// The same in parts.
+    pub algorithms: Option<Algorithms>,
     /// Its age in seconds.
     pub age: f64,
     /// Seconds until it is rekeyed.
     pub rekey_in: Option<f64>,
+    /// Seconds until the ends see each other's credentials again.
+    pub reauthentication_in: Option<f64>,
     /// Seconds since the peer proved to be there.
     pub silence: Option<f64>,
     /// How long the set-up took, in milliseconds, if we began it.
@@ -98,6 +102,8 @@ pub struct ChildSaStatus {
     pub spi_out: u32,
     /// What was negotiated, as it is written in proposals.
     pub suite: String,
+    /// The same in parts.
+    pub algorithms: Algorithms,
     /// Whether it goes in UDP.
     pub udp: bool,
     /// Our side.
@@ -112,6 +118,23 @@ pub struct ChildSaStatus {
     pub age: f64,
     /// Seconds until it is rekeyed.
     pub rekey_in: Option<f64>,
+}
+
+/// Algorithms by their IANA transform ids, for whoever spells them in another way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Algorithms {
+    /// Transform type 1.
+    pub encryption: u16,
+    /// Key length in bits, where the transform has several.
+    pub key_bits: Option<u16>,
+    /// Transform type 3; none with ciphers that bring their own.
+    pub integrity: Option<u16>,
+    /// Transform type 2; of IKE SAs alone.
+    pub prf: Option<u16>,
+    /// Transform type 4; of a child only where it had a key exchange of its own.
+    pub group: Option<u16>,
+    /// Extended sequence numbers; of children alone.
+    pub extended_sequence: bool,
 }
 
 /// Packets and bytes.
