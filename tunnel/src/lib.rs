@@ -22,6 +22,7 @@ pub mod io;
 pub mod manager;
 pub mod mesh;
 pub mod notice;
+pub mod route;
 pub mod status;
 pub mod tables;
 pub mod worker;

@@ -4,14 +4,13 @@ use super::StartError;
 use crate::action::CaptureId;
 use crate::event::Event;
 use crate::io::addresses::host_addresses;
+use crate::io::readable::Readable;
 use crate::io::udp::Sockets;
 use crate::route::{RouteError, RouteSettings, Routes};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 use tidegate_esp::SelectorPair;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often our own addresses are read where the kernel does not tell of changes.
@@ -23,18 +22,15 @@ const ANYWHERE: [IpAddr; 2] =
 
 /// The host, with or without routes that are ours to keep.
 pub(crate) struct Host {
-    routes: Option<AsyncFd<Routed>>,
+    routes: Option<Routed>,
     poll: Interval,
     /// Addresses that we listen on and no others; empty for all there are.
     only: Vec<IpAddr>,
 }
 
-struct Routed(Routes);
-
-impl AsRawFd for Routed {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
+struct Routed {
+    routes: Routes,
+    monitor: Readable,
 }
 
 /// What the kernel had to tell.
@@ -50,7 +46,9 @@ impl Host {
     /// Has to be called within a tokio runtime.
     pub(crate) fn open(settings: Option<RouteSettings>, only: Vec<IpAddr>) -> Result<Self, StartError> {
         let routes = settings.map(Routes::open).transpose().map_err(StartError::Routes)?;
-        let watch = |routes| AsyncFd::with_interest(Routed(routes), Interest::READABLE);
+        let watch = |routes: Routes| {
+            Readable::new(routes.as_fd()).map(|monitor| Routed { routes, monitor })
+        };
         let routes = routes.map(watch).transpose().map_err(StartError::Watch)?;
         let mut poll = interval(ADDRESS_POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -63,7 +61,7 @@ impl Host {
             return self.only.clone();
         }
         let mut all = match &mut self.routes {
-            Some(watched) => watched.get_mut().0.local_addresses(),
+            Some(routed) => routed.routes.local_addresses(),
             None => host_addresses(None),
         };
         for towards in ANYWHERE {
@@ -78,14 +76,14 @@ impl Host {
 
     /// Ready when there may be news.
     pub(crate) async fn news(&mut self) -> News {
-        let Some(watched) = &mut self.routes else {
+        let Some(Routed { routes, monitor }) = &mut self.routes else {
             self.poll.tick().await;
             return News { addresses: true, ..News::default() };
         };
-        let Ok(mut guard) = watched.readable_mut().await else {
+        let Ok(mut guard) = monitor.ready().await else {
             return std::future::pending().await;
         };
-        let changes = guard.get_inner_mut().0.handle_changes();
+        let changes = routes.handle_changes();
         guard.clear_ready();
         News { addresses: changes.addresses_changed, repaired: changes.repaired }
     }
@@ -112,16 +110,21 @@ impl Host {
         self.with_routes(Routes::settled)
     }
 
+    /// How many packets came in clear that should have come protected, where the kernel counts them.
+    pub(crate) fn dropped_in_clear(&self) -> Option<u64> {
+        self.routes.as_ref()?.routes.dropped_in_clear()
+    }
+
     /// Gives back everything.
     pub(crate) fn close(self) {
-        if let Some(watched) = self.routes {
-            watched.into_inner().0.close();
+        if let Some(routed) = self.routes {
+            routed.routes.close();
         }
     }
 
     /// Does something to the routes; what goes wrong is for the operator to see.
     fn with_routes(&mut self, act: impl FnOnce(&mut Routes) -> Result<(), RouteError>) -> Option<Event> {
-        let error = act(&mut self.routes.as_mut()?.get_mut().0).err()?;
+        let error = act(&mut self.routes.as_mut()?.routes).err()?;
         Some(Event::Trouble { area: "routes", message: error.to_string() })
     }
 }

@@ -1,6 +1,5 @@
 //! What runs the engine and the workers: threads, mailboxes, the clock.
 
-pub mod clock;
 pub(crate) mod control;
 mod host;
 pub(crate) mod hub;
