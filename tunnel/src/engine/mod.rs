@@ -46,7 +46,9 @@ use tidegate_esp::crypto::Backend;
 use tidegate_esp::policy::Owner;
 use tidegate_ike::crypto::{Provider, Random};
 use tidegate_ike::identity::Identity;
-use tidegate_ike::{DataEvent, Endpoint, Framing, JobDone, Now, Output, Path, SaId, Time, Verdict, WallTime};
+use tidegate_ike::{
+    DataEvent, Endpoint, Framing, JobDone, Now, Output, Path, SaId, Sources, Time, Verdict, WallTime,
+};
 use timers::{Due, Timers};
 
 /// Keeps connections up, and owns the tables that packet workers read.
@@ -177,6 +179,11 @@ impl Engine {
             last_lookup: 0,
             closing: false,
         }
+    }
+
+    /// Says who knows which of our addresses leads to a peer.
+    pub fn set_sources(&mut self, sources: Box<dyn Sources>) {
+        self.ike.set_sources(sources);
     }
 
     /// A view of the tables for one more worker.
