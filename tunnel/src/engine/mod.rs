@@ -29,7 +29,7 @@ use crate::action::{Action, LookupId};
 use crate::event::Event;
 use crate::notice::{IkeDatagram, Notice};
 use crate::tables::{Tables, View};
-use children::Children;
+use children::{Children, Ending};
 use claims::Claims;
 use events::Sa;
 use link::Link;
@@ -72,6 +72,8 @@ pub struct Engine {
     children: Children,
     /// Children that were not taken into use, until they are closed.
     refused: BTreeMap<Spi, Verdict>,
+    /// Children that are gone, and whose end has not been told of yet.
+    ending: BTreeMap<Spi, Ending>,
     policy: Policy,
     claims: Claims,
     requests: Requests,
@@ -166,6 +168,7 @@ impl Engine {
             by_number: BTreeMap::new(),
             children: Children::new(),
             refused: BTreeMap::new(),
+            ending: BTreeMap::new(),
             policy: Policy::default(),
             claims: Claims::default(),
             requests: Requests::default(),
@@ -286,6 +289,7 @@ impl Engine {
             while let Some(output) = self.ike.poll_output() {
                 self.carry_out(output);
             }
+            self.end_the_silent();
             match self.dirty.pop_first() {
                 Some(name) => self.tend(&name),
                 None if self.begin_attempts() => {}
