@@ -224,6 +224,13 @@ impl KnownSpis {
     }
 }
 
+impl Sizes {
+    /// For a node with few peers of which there are many in a process.
+    pub fn small() -> Self {
+        Self { known: 64, unknown: 32, reports: 128, spis: 64 }
+    }
+}
+
 impl Default for Sizes {
     fn default() -> Self {
         Self { known: 1024, unknown: 256, reports: 1024, spis: 4096 }
