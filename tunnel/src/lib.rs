@@ -14,6 +14,7 @@
 #![deny(unsafe_code)]
 
 pub mod action;
+pub mod config;
 pub mod connection;
 pub mod driver;
 pub mod engine;
