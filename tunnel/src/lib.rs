@@ -9,7 +9,8 @@
 //! - `driver` runs both: a task for control, threads for packets, clocks, jobs.
 //! - [`io`] has sockets and devices: TUN, a descriptor handed in, and a network stack in this process.
 //! - `route` makes the kernel send captured traffic into the device, and nothing of it elsewhere.
-//! - [`status`] and [`event`] are what can be seen from outside.
+//! - [`status`] and [`event`] are what can be seen from outside, [`log`] puts events in words.
+//! - [`vici`] is the daemon's control interface, and its client.
 
 #![deny(unsafe_code)]
 
@@ -17,6 +18,8 @@ pub mod action;
 pub mod connection;
 pub mod event;
 pub mod io;
+pub mod log;
 pub mod notice;
 pub mod status;
 pub mod tables;
+pub mod vici;
