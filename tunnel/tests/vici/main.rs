@@ -8,3 +8,5 @@ mod fake;
 mod hostile;
 mod socket;
 mod swanctl;
+#[cfg(feature = "cli")]
+mod tools;
