@@ -1,6 +1,7 @@
 //! Sockets and devices. The only place with unsafe code: the system calls that no library wraps.
 
 pub mod batch;
+pub mod netstack;
 
 use batch::{ReceiveBatch, SendBatch};
 use std::io::{self, IoSlice};
