@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod batch;
 pub mod clock;
 pub mod descriptor;
+pub mod netstack;
 pub(crate) mod readable;
 pub mod udp;
 
