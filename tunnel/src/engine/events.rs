@@ -26,6 +26,8 @@ pub(super) struct Sa {
     pub(super) loser: Option<SaId>,
     /// It is such a one, or somebody wants it closed; nothing new begins on it.
     pub(super) condemned: bool,
+    /// Its children have been closed, and it follows.
+    pub(super) emptied: bool,
     /// Addresses that the peer gave us.
     pub(super) addresses: Vec<IpAddr>,
 }
@@ -69,8 +71,17 @@ impl Engine {
         let peer = Arc::new(peer);
         self.by_peer.insert((Arc::clone(&peer), sa));
         let link = Arc::clone(&name);
-        let (loser, condemned, addresses) = (None, false, Vec::new());
-        let stands = Sa { link, peer, ours, began, stood: now, loser, condemned, addresses };
+        let stands = Sa {
+            link,
+            peer,
+            ours,
+            began,
+            stood: now,
+            loser: None,
+            condemned: false,
+            emptied: false,
+            addresses: Vec::new(),
+        };
         self.sas.insert(sa, stands);
         let Some(link) = self.links.get_mut(&name) else {
             // It was unloaded while the peer was at it.

@@ -1,7 +1,7 @@
 //! Two ends that begin at the same time end with one set of SAs.
 
 use crate::node::EngineNode;
-use crate::world::{ONE, TWO, World, add, ask, assert_one_set, pair, tell, wait_for, world};
+use crate::world::{ONE, TWO, World, ask, assert_one_set, pair, tell, wait_for, world};
 use tidegate::action::Outcome;
 use tidegate::connection::{After, Connection, Start};
 use tidegate::engine::Target;
