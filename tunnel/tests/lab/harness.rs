@@ -87,8 +87,10 @@ pub(crate) struct Suite {
     names: Vec<String>,
     needs: Needs,
     company: Company,
-    run: Box<dyn FnOnce(&Options, &Report) + Send>,
+    run: Run,
 }
+
+type Run = Box<dyn FnOnce(&Options, &Report) + Send>;
 
 fn run_case<F>(lab: &Lab, prepare: fn(&Lab) -> F, fixture: &mut Option<F>, case: &Case<F>) -> Outcome {
     lab.begin_case();

@@ -5,7 +5,6 @@ use crate::support::namespace::Namespace;
 use crate::support::process::{Daemon, run};
 use crate::support::swanctl::Swanctl;
 use crate::support::wait;
-use rustix::process::Signal;
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -105,18 +104,16 @@ impl Charon {
     }
 
     /// Ends it with no chance to say goodbye.
-    pub(crate) fn kill(self) {
-        self.daemon.kill();
+    pub(crate) fn end(&mut self) {
+        self.daemon.end();
     }
 
-    /// Has it stand still, as if its machine were off.
-    pub(crate) fn freeze(&self) {
-        self.daemon.signal(Signal::STOP);
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.with_extension("charon.log")).unwrap_or_default()
     }
 
     fn close_all(&self) {
-        // There may be nothing to close.
-        let _ = self.command(&["--terminate", "--ike", "*", "--force", "--timeout", "1"]).output();
         for line in self.sas().lines() {
             if let Some((name, _)) = line.split_once(": #") {
                 let arguments = ["--terminate", "--ike", name.trim(), "--force", "--timeout", "1"];

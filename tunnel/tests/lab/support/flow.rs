@@ -86,6 +86,14 @@ impl Flow {
     }
 }
 
+/// Waits until another `more` of each have arrived, at hardly less than the pace that they are sent at.
+#[track_caller]
+pub(crate) fn arrive(flows: &[Flow], more: usize) {
+    for flow in flows {
+        flow.wait_for(more, Duration::from_secs(5));
+    }
+}
+
 impl Drop for Flow {
     fn drop(&mut self) {
         self.end();

@@ -6,6 +6,7 @@ pub(crate) mod charon;
 pub(crate) mod flow;
 mod folder;
 pub(crate) mod http;
+pub(crate) mod member;
 pub(crate) mod namespace;
 pub(crate) mod network;
 pub(crate) mod pair;
@@ -13,6 +14,7 @@ pub(crate) mod prerequisites;
 pub(crate) mod process;
 pub(crate) mod swanctl;
 pub(crate) mod tidegate;
+pub(crate) mod twins;
 pub(crate) mod wait;
 
 pub(crate) use folder::Lab;

@@ -74,6 +74,11 @@ impl Namespace {
         run(Command::new("ip").args(["-n", &self.name]).args(words.split_whitespace()));
     }
 
+    /// `bridge` with these words.
+    pub(crate) fn bridge(&self, words: &str) {
+        run(Command::new("bridge").args(["-n", &self.name]).args(words.split_whitespace()));
+    }
+
     /// `iptables` with these words.
     pub(crate) fn iptables(&self, words: &str) {
         self.within(|| run(Command::new("iptables").arg("-w").args(words.split_whitespace())));

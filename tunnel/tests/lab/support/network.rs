@@ -113,21 +113,14 @@ impl Internet {
         self.add_rules(&format!("iifname link{0} drop; oifname link{0} drop", uplink.number));
     }
 
-    /// Lets nothing in to a link that nobody there has asked for: a one-way network.
-    pub(crate) fn make_one_way(&self, uplink: Uplink) {
-        self.add_rules(&format!("oifname link{} ct state new drop", uplink.number));
-    }
-
     /// Undoes all losses and cuts.
     pub(crate) fn heal(&self) {
         self.router.nft("flush ruleset");
     }
 
     fn add_rules(&self, rules: &str) {
-        self.router.nft(&format!(
-            "add table inet lab; \
-             add chain inet lab forward {{ type filter hook forward priority 0; }}"
-        ));
+        self.router
+            .nft("add table inet lab; add chain inet lab forward { type filter hook forward priority 0; }");
         for rule in rules.split(';') {
             self.router.nft(&format!("add rule inet lab forward {rule}"));
         }
@@ -210,8 +203,7 @@ pub(crate) fn plug((node, bridge): (&Namespace, &str), pod: &Namespace, port: &s
 
 /// A NAT between a node and the Internet. What is not expected on IKE's ports goes to the node.
 pub(crate) struct Nat {
-    /// Its namespace, for rules.
-    pub(crate) gateway: Namespace,
+    _gateway: Namespace,
     /// The address outside.
     pub(crate) outside: Uplink,
     /// The node's address behind it.
@@ -242,7 +234,7 @@ impl Nat {
                 }}
             }}"
         ));
-        Self { gateway, outside, inside }
+        Self { _gateway: gateway, outside, inside }
     }
 }
 

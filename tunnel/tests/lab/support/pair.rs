@@ -1,5 +1,6 @@
 //! Tidegate and strongSwan with the Internet between them, and a pod behind each.
 
+use crate::support::certificates::{Authority, Credentials};
 use crate::support::charon::Charon;
 use crate::support::namespace::Namespace;
 use crate::support::network::{Internet, Nat, Prefix, Site, Uplink};
@@ -12,8 +13,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Name of the only connection, and of its only child, at both sides.
-pub(crate) const NAME: &str = "net";
+/// Name of the only connection at both sides.
+pub(crate) const NAME: &str = "peer";
+
+/// Name of the base case's only child at both sides.
+pub(crate) const CHILD: &str = "net";
 
 /// Who is behind a NAT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,33 +121,16 @@ impl Pair {
 
     fn our_base(&self, outside: Outside) -> Config {
         let mut config = Config::new("us");
-        let local = Party {
-            id: Some("us.example".into()),
-            psk_file: Some(self.secret.clone()),
-            addresses: vec![],
-            ..Party::default()
-        };
+        let local =
+            Party { id: Some("us.example".into()), psk_file: Some(self.secret.clone()), ..Party::default() };
         let remote = Party {
             id: Some("them.example".into()),
             addresses: vec![self.their_addresses.called(outside).to_string()],
             psk_file: Some(self.secret.clone()),
             ..Party::default()
         };
-        config.connections.push(Connection {
-            name: NAME.into(),
-            proposals: "aes128gcm16-prfsha256-x25519".into(),
-            liveness: None,
-            fragment_size: None,
-            request_addresses: vec![],
-            pools: vec![],
-            local,
-            remote,
-            children: vec![Child::new(
-                NAME,
-                &self.us.subnet_v4.to_string(),
-                &self.them.subnet_v4.to_string(),
-            )],
-        });
+        let child = Child::new(CHILD, &self.us.subnet_v4.to_string(), &self.them.subnet_v4.to_string());
+        config.connections.push(Connection::new(NAME, local, remote, child));
         config
     }
 
@@ -153,7 +140,7 @@ impl Pair {
             Outside::V6 => self.their_addresses.called_v6,
         };
         let child = SwanChild {
-            name: NAME.into(),
+            name: CHILD.into(),
             options: vec![
                 ("local_ts", self.them.subnet_v4.to_string()),
                 ("remote_ts", self.us.subnet_v4.to_string()),
@@ -190,10 +177,17 @@ impl Pair {
         let tidegate = self.start(lab, setup);
         match initiator {
             Initiator::We => tidegate.up(NAME),
-            Initiator::They => self.charon.initiate(NAME),
+            Initiator::They => self.charon.initiate(CHILD),
         }
         tidegate.wait_until_up(NAME, Duration::from_secs(5));
         tidegate
+    }
+
+    /// Has strongSwan's life end without a word, and begin again. It is told nothing yet.
+    pub(crate) fn restart_charon(&mut self, lab: &Lab) {
+        // Its interface and routes must be gone before the next one makes them.
+        self.charon.end();
+        self.charon = Charon::start(lab, &self.them.node, "charon");
     }
 
     /// Makes sure that pods talk, both ways, over TCP with full packets, and see each other's address.
@@ -206,6 +200,19 @@ impl Pair {
     #[track_caller]
     pub(crate) fn assert_pods_talk_v6(&self) {
         self.assert_talk(self.us.pod_v6.into(), self.them.pod_v6.into());
+    }
+
+    /// The same over what a setup's child carries.
+    #[track_caller]
+    pub(crate) fn assert_pods_talk_as(&self, setup: &Setup) {
+        let carried = setup.ours.connections.iter().flat_map(|connection| &connection.children);
+        let carried: Vec<_> = carried.flat_map(|child| &child.local).collect();
+        if carried.iter().any(|range| range.contains('.')) {
+            self.assert_pods_talk();
+        }
+        if carried.iter().any(|range| range.contains(':')) {
+            self.assert_pods_talk_v6();
+        }
     }
 
     #[track_caller]
@@ -256,5 +263,44 @@ impl Setup {
     /// Their connection.
     pub(crate) fn their(&mut self) -> &mut SwanConnection {
         self.theirs.connections.first_mut().expect("there is one")
+    }
+
+    /// Has both sides offer these and nothing else.
+    pub(crate) fn propose(&mut self, ike: &str, esp: &str) {
+        self.our().proposals = ike.to_owned();
+        self.our_child().proposals = esp.to_owned();
+        self.their().set("proposals", ike);
+        self.their().child().set("esp_proposals", esp);
+    }
+
+    /// Has the child carry these, ours and theirs.
+    pub(crate) fn carry(&mut self, ours: &[Prefix], theirs: &[Prefix]) {
+        let words = |prefixes: &[Prefix]| prefixes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        self.our_child().local = words(ours);
+        self.our_child().remote = words(theirs);
+        self.their().child().set("local_ts", words(theirs).join(","));
+        self.their().child().set("remote_ts", words(ours).join(","));
+    }
+
+    /// Has both sides prove themselves by certificates.
+    pub(crate) fn prove(&mut self, authority: &Authority, ours: &Credentials, theirs: &Credentials) {
+        let our = self.our();
+        our.local = Party {
+            id: Some(ours.subject.clone()),
+            certificate: Some(ours.chain.clone()),
+            key: Some(ours.key.clone()),
+            ..Party::default()
+        };
+        our.remote.id = Some(theirs.subject.clone());
+        our.remote.psk_file = None;
+        our.remote.trust = vec![authority.certificate.clone()];
+        let quoted = |subject: &str| format!("\"{subject}\"");
+        let own_file = theirs.files.first().expect("the node's own certificate").display().to_string();
+        let their = self.their();
+        their.local = vec![("auth", "pubkey".into()), ("id", quoted(&theirs.subject)), ("certs", own_file)];
+        their.remote = vec![("auth", "pubkey".into()), ("id", quoted(&ours.subject))];
+        self.theirs.secrets.clear();
+        self.theirs.authorities = vec![authority.certificate.clone()];
+        self.theirs.credentials = vec![theirs.clone()];
     }
 }

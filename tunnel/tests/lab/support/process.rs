@@ -81,17 +81,13 @@ impl Daemon {
     }
 
     /// Ends it with no chance to say goodbye.
-    pub(crate) fn kill(mut self) {
-        self.end();
+    pub(crate) fn end(&mut self) {
+        let _ = kill_process_group(self.pid(), Signal::KILL);
+        let _ = self.child.wait();
     }
 
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
-    }
-
-    fn end(&mut self) {
-        let _ = kill_process_group(self.pid(), Signal::KILL);
-        let _ = self.child.wait();
     }
 }
 

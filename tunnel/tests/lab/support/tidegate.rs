@@ -41,10 +41,6 @@ impl Tidegate {
     pub(crate) fn spawn(lab: &Lab, namespace: &Namespace, config: &Config) -> Self {
         let folder = lab.fresh(&config.node.name);
         fs::create_dir_all(&folder).expect("a folder for the daemon");
-        Self::spawn_in(folder, namespace, config)
-    }
-
-    fn spawn_in(folder: PathBuf, namespace: &Namespace, config: &Config) -> Self {
         let socket = folder.join("vici");
         let path = folder.join("tidegate.toml");
         let state = folder.join("state");
@@ -57,8 +53,8 @@ impl Tidegate {
     }
 
     /// Starts it once more where another has ended, with the state that it left.
-    pub(crate) fn start_again(lab: &Lab, namespace: &Namespace, config: &Config, left: &Left) -> Self {
-        let log = lab.fresh(&format!("{}-again", config.node.name)).with_extension("log");
+    pub(crate) fn start_again(lab: &Lab, namespace: &Namespace, left: &Left) -> Self {
+        let log = lab.fresh("again").with_extension("log");
         let mut command = Command::new(BINARY);
         command.args(["run", "--config"]).arg(&left.config).env("RUST_BACKTRACE", "1");
         let daemon = Daemon::start(namespace, command, &log);
@@ -125,6 +121,19 @@ impl Tidegate {
         run(self.command("down").arg(name));
     }
 
+    /// Why a connection's last attempt or SA came to its end; empty if it did not.
+    pub(crate) fn last_verdict(&self, name: &str) -> String {
+        self.connection(name)["last_verdict"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// How many children of a connection carry.
+    pub(crate) fn current_children(&self, name: &str) -> usize {
+        let connection = self.connection(name);
+        let sas = connection["sas"].as_array().into_iter().flatten();
+        let children = sas.flat_map(|sa| sa["children"].as_array().into_iter().flatten());
+        children.filter(|child| child["current"] == true).count()
+    }
+
     /// Makes new keys for a connection or one of its children.
     #[track_caller]
     pub(crate) fn rekey(&self, name: &str) {
@@ -161,8 +170,8 @@ impl Tidegate {
 
     /// Ends it with no chance to say goodbye, and returns what is left to start again from.
     pub(crate) fn kill(self) -> Left {
-        let Self { daemon, config, socket } = self;
-        daemon.kill();
+        let Self { mut daemon, config, socket } = self;
+        daemon.end();
         Left { config, socket }
     }
 

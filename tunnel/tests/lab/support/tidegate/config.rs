@@ -76,9 +76,11 @@ pub(crate) struct Connection {
     pub(crate) name: String,
     pub(crate) proposals: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) liveness: Option<&'static str>,
+    liveness: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) fragment_size: Option<u16>,
+    retransmit: Option<Retransmit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<Retry>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) request_addresses: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -87,6 +89,18 @@ pub(crate) struct Connection {
     pub(crate) remote: Party,
     #[serde(rename = "child")]
     pub(crate) children: Vec<Child>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Retransmit {
+    first: &'static str,
+    give_up: &'static str,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Retry {
+    first: &'static str,
+    most: &'static str,
 }
 
 /// One side of a connection.
@@ -169,6 +183,31 @@ impl Config {
 impl Default for Log {
     fn default() -> Self {
         Self { level: "info" }
+    }
+}
+
+impl Connection {
+    /// A connection of this name with a child.
+    pub(crate) fn new(name: &str, local: Party, remote: Party, child: Child) -> Self {
+        Self {
+            name: name.to_owned(),
+            proposals: "aes128gcm16-prfsha256-x25519".to_owned(),
+            liveness: None,
+            retransmit: None,
+            retry: None,
+            request_addresses: vec![],
+            pools: vec![],
+            local,
+            remote,
+            children: vec![child],
+        }
+    }
+
+    /// Has it find out soon that the peer is gone, and try again soon.
+    pub(crate) fn be_impatient(&mut self) {
+        self.liveness = Some("1s");
+        self.retransmit = Some(Retransmit { first: "200ms", give_up: "3s" });
+        self.retry = Some(Retry { first: "200ms", most: "1s" });
     }
 }
 
