@@ -1,6 +1,12 @@
 //! Sockets and devices. The only place with unsafe code: the system calls that no library wraps.
 
+pub mod addresses;
 pub mod batch;
+pub mod clock;
+pub mod descriptor;
+mod netlink;
+pub mod tun;
+pub mod udp;
 
 use batch::{ReceiveBatch, SendBatch};
 use std::io::{self, IoSlice};
