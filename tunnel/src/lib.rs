@@ -2,7 +2,8 @@
 //!
 //! # Where things are
 //!
-//! - [`connection`] is what an agent asks of one peer; [`mesh`] makes connections of communities.
+//! - [`TunnelManager`] is what an agent holds.
+//! - [`connection`] is what it asks of one peer; [`mesh`] makes connections of communities.
 //! - [`engine`] is all of control, without I/O: it wraps the IKE endpoint, keeps connections up, and owns the
 //!   [`tables`] that packet workers read. [`action`] is what it tells its driver.
 //! - [`worker`] is the packet path, without I/O; [`notice`] is what it tells the engine.
@@ -18,8 +19,13 @@ pub mod driver;
 pub mod engine;
 pub mod event;
 pub mod io;
+pub mod manager;
 pub mod mesh;
 pub mod notice;
+pub mod route;
 pub mod status;
 pub mod tables;
 pub mod worker;
+
+pub use event::Event;
+pub use manager::{Builder, Error, Events, TunnelManager};

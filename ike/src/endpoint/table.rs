@@ -55,7 +55,7 @@ struct Entry {
 
 impl SaId {
     /// None comes before it.
-    pub(crate) const FIRST: Self = Self { slot: 0, generation: 0 };
+    pub const FIRST: Self = Self { slot: 0, generation: 0 };
 }
 
 impl Table {
@@ -167,6 +167,11 @@ impl Table {
             entry.connection = Some(Arc::clone(&name));
             self.by_connection.insert((name, id));
         }
+    }
+
+    /// Whether the connection of an SA is known.
+    pub(super) fn has_connection(&self, id: SaId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.connection.is_some())
     }
 
     /// Who the peer of an SA is; said once.

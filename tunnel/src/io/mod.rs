@@ -1,7 +1,12 @@
 //! Sockets and devices. The only place with unsafe code: the system calls that no library wraps.
 
+pub mod addresses;
 pub mod batch;
+pub mod clock;
+pub mod descriptor;
 pub mod netstack;
+pub(crate) mod readable;
+pub mod udp;
 
 use batch::{ReceiveBatch, SendBatch};
 use std::io::{self, IoSlice};
