@@ -1,5 +1,3 @@
 //! stub
 #![allow(missing_docs)]
-pub fn host_addresses(_: Option<&str>) -> Vec<std::net::IpAddr> {
-    vec![]
-}
+pub fn host_addresses(_: Option<&str>) -> Vec<std::net::IpAddr> { vec![] }
