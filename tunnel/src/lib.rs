@@ -9,6 +9,7 @@
 //! - [`worker`] is the packet path, without I/O; [`notice`] is what it tells the engine.
 //! - [`driver`] runs both: a task for control, threads for packets, clocks, jobs.
 //! - [`io`] has sockets and devices: TUN, a descriptor handed in, and a network stack in this process.
+//! - [`config`] reads `tidegate.toml`, and `daemon` follows it; [`metrics`] are for Prometheus.
 //! - [`status`] and [`event`] are what can be seen from outside.
 
 #![deny(unsafe_code)]
@@ -16,12 +17,15 @@
 pub mod action;
 pub mod config;
 pub mod connection;
+#[cfg(feature = "cli")]
+pub mod daemon;
 pub mod driver;
 pub mod engine;
 pub mod event;
 pub mod io;
 pub mod manager;
 pub mod mesh;
+pub mod metrics;
 pub mod notice;
 pub mod route;
 pub mod status;

@@ -46,9 +46,7 @@ impl Host {
     /// Has to be called within a tokio runtime.
     pub(crate) fn open(settings: Option<RouteSettings>, only: Vec<IpAddr>) -> Result<Self, StartError> {
         let routes = settings.map(Routes::open).transpose().map_err(StartError::Routes)?;
-        let watch = |routes: Routes| {
-            Readable::new(routes.as_fd()).map(|monitor| Routed { routes, monitor })
-        };
+        let watch = |routes: Routes| Readable::new(routes.as_fd()).map(|monitor| Routed { routes, monitor });
         let routes = routes.map(watch).transpose().map_err(StartError::Watch)?;
         let mut poll = interval(ADDRESS_POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
