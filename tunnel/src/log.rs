@@ -155,6 +155,9 @@ fn describe_ike(event: &tidegate_ike::Event) -> Line {
         Ike::IkeClosed { connection, verdict, .. } => {
             line("ike-closed", of_end(verdict), Some(connection), format!("IKE SA closed: {verdict}"))
         }
+        Ike::IkeGone { .. } => {
+            line("ike-gone", Level::Debug, None, "nothing is left of an IKE SA".to_owned())
+        }
         Ike::PeerMoved { path, .. } => {
             line("peer-moved", Level::Info, None, format!("the peer has moved to {}", path.remote))
         }
