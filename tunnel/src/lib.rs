@@ -7,15 +7,17 @@
 //! - [`engine`] is all of control, without I/O: it wraps the IKE endpoint, keeps connections up, and owns the
 //!   [`tables`] that packet workers read. [`action`] is what it tells its driver.
 //! - [`worker`] is the packet path, without I/O; [`notice`] is what it tells the engine.
-//! - [`driver`] runs both: a task for control, threads for packets, clocks, jobs.
+//! - [`driver`] runs both: a task for control, threads for packets, jobs, lookups.
 //! - [`io`] has sockets and devices: TUN, a descriptor handed in, and a network stack in this process.
-//! - `route` makes the kernel send captured traffic into the device, and nothing of it elsewhere.
-//! - [`status`] and [`event`] are what can be seen from outside, [`log`] puts events in words.
-//! - [`vici`] is the daemon's control interface, and its client.
+//! - [`route`] makes the kernel send captured traffic into the device, and nothing of it elsewhere.
+//! - [`status`] and [`event`] are what can be seen from outside; [`vici`] shows it to other processes, [`log`]
+//!   and [`metrics`] to operators.
+//! - [`config`] reads `tidegate.toml`, [`daemon`] runs what it says, [`pki`] makes certificates.
 
 #![deny(unsafe_code)]
 
 pub mod action;
+pub mod config;
 pub mod connection;
 pub mod driver;
 pub mod engine;

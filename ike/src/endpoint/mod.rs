@@ -19,7 +19,7 @@ pub use table::SaId;
 
 use crate::config::Config;
 use crate::connection::{ChildConfig, ChildStart, Connection};
-use crate::core::{Core, Effect, Ids, Peers};
+use crate::core::{Core, Effect, Ids, Peers, Sources};
 use crate::counters::Counters;
 use crate::crypto::{Provider, Random};
 use crate::exchange::informational;
@@ -126,6 +126,7 @@ impl Endpoint {
                 pools: Pools::default(),
                 peers: Peers::default(),
                 local_addresses: Vec::new(),
+                sources: None,
                 counters: Counters::default(),
                 outputs: Outputs::new(),
                 effects: VecDeque::new(),
@@ -164,6 +165,11 @@ impl Endpoint {
     /// Takes a pool away; true if there was one.
     pub fn unload_pool(&mut self, name: &str) -> bool {
         self.core.pools.remove(name)
+    }
+
+    /// Says who knows which of our addresses leads to a peer. Without that it is the first that fits.
+    pub fn set_sources(&mut self, sources: Box<dyn Sources>) {
+        self.core.sources = Some(sources);
     }
 
     /// Says which addresses we have now. SAs that speak MOBIKE follow.
@@ -391,11 +397,8 @@ impl Endpoint {
         remote: Option<IpAddr>,
     ) -> Result<Path, ApiMisuse> {
         let remote = remote.or_else(|| connection.remote.address()).ok_or(ApiMisuse::NoRemoteAddress)?;
-        let same_family = |local: &IpAddr| local.is_ipv4() == remote.is_ipv4();
-        let local = local
-            .or_else(|| connection.local.addresses.iter().copied().find(same_family))
-            .or_else(|| self.core.local_addresses.iter().copied().find(same_family))
-            .ok_or(ApiMisuse::NoLocalAddress)?;
+        let local =
+            local.or_else(|| self.core.local_for(connection, remote)).ok_or(ApiMisuse::NoLocalAddress)?;
         let marked = connection.remote.port != 500 || connection.local.port == self.core.config.nat_port;
         let local_port = if marked { self.core.config.nat_port } else { connection.local.port };
         Ok(Path {

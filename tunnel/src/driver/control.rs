@@ -27,13 +27,14 @@ use crate::status::{ConnectionStatus, CountersReport};
 use crate::tables::View;
 use crate::worker::{self, PathMtus};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_ike::crypto::{RING, Random, SystemRandom};
 use tidegate_ike::pool::Pool;
-use tidegate_ike::{ApiMisuse, Transmit};
+use tidegate_ike::{ApiMisuse, Sources, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
 /// Messages that are taken in one turn before the engine's actions are done.
@@ -106,6 +107,15 @@ pub(crate) struct Control {
     ending: Option<Ending>,
 }
 
+/// The kernel's routing, asked through a socket that carries our mark.
+struct Kernel(Arc<Sockets>);
+
+impl Sources for Kernel {
+    fn towards(&self, remote: IpAddr) -> Option<IpAddr> {
+        self.0.source_towards(remote)
+    }
+}
+
 /// An engine on its way out.
 struct Ending {
     ticket: Ticket,
@@ -123,7 +133,8 @@ impl Control {
         let mut seed = [0; 8];
         random.fill(&mut seed);
         let worker = worker::Settings { seed: u64::from_ne_bytes(seed), ..worker::Settings::default() };
-        let engine = Engine::new(settings, &RING, Box::new(random));
+        let mut engine = Engine::new(settings, &RING, Box::new(random));
+        engine.set_sources(Box::new(Kernel(Arc::clone(&parts.sockets))));
         let (mailboxes, inbox) = mailbox::mailboxes(Sizes::default());
         let spis = Arc::clone(mailboxes.spis());
         let packets = PacketThreads::start(PacketSettings {

@@ -1,7 +1,6 @@
 //! Child SAs: from the endpoint's orders to the tables of the workers.
 
 use super::Engine;
-use super::link::Link;
 use super::requests::Item;
 use crate::action::Action;
 use crate::event::Event;
@@ -33,6 +32,13 @@ pub(super) struct ChildSa {
     shares_policy: bool,
     /// Its end is not to be taken for a failure of the connection: another takes its place, or it was
     /// refused.
+    pub(super) condemned: bool,
+}
+
+/// A child of which nothing is left but the news of its end.
+pub(super) struct Ending {
+    pub(super) link: Arc<str>,
+    pub(super) name: Arc<str>,
     pub(super) condemned: bool,
 }
 
@@ -206,7 +212,8 @@ impl Engine {
                 self.prefix_taken(install, of, *holder);
                 Cause::Unexpected("selectors that overlap those of another peer")
             }
-            Refused::Tables(_) => Cause::Limit("tables of the packet side"),
+            Refused::Tables(InstallError::Full) => Cause::Limit("outbound SAs"),
+            Refused::Tables(InstallError::Selectors(_)) => Cause::Limit("pieces of selectors"),
             Refused::Keys => Cause::Unexpected("keys of another length"),
         };
         let verdict = Verdict { culprit: Culprit::Peer, cause };
@@ -239,14 +246,18 @@ impl Engine {
         if known.shares_policy {
             self.policy.unshare(&mut self.tables, &mut self.actions, known.owner, &known.selectors);
         }
-        self.stands_no_more(child, &known.link, &known.name);
+        let wish = self.links.get(&known.link).and_then(|link| link.wish(&known.name));
+        if wish.is_some_and(|wish| wish.standing.contains(&child)) {
+            let ChildSa { link, name, condemned, .. } = known;
+            self.ending.insert(child, Ending { link, name, condemned });
+        }
     }
 
-    fn stands_no_more(&mut self, child: Spi, link: &Arc<str>, name: &Arc<str>) {
-        if let Some(wish) = self.links.get_mut(link).and_then(|link: &mut Link| link.wish_mut(name))
-            && wish.standing.remove(&child)
-        {
-            self.dirty.insert(Arc::clone(link));
+    /// Children that went without a word with their IKE SA.
+    pub(super) fn end_the_silent(&mut self) {
+        while let Some((child, ending)) = self.ending.pop_first() {
+            let cause = Cause::Unexpected("gone with its IKE SA");
+            self.child_ended(child, &ending, Verdict { culprit: Culprit::Network, cause }, None);
         }
     }
 

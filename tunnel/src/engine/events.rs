@@ -1,6 +1,7 @@
 //! What the endpoint tells: IKE SAs and children that come, go, or change their keys.
 
 use super::Engine;
+use super::children::Ending;
 use super::requests::Item;
 use super::timers::Due;
 use crate::action::{Action, Outcome};
@@ -237,36 +238,46 @@ impl Engine {
     fn child_closed(&mut self, sa: SaId, child: Spi, child_name: &Arc<str>, verdict: Verdict) {
         let failed = Outcome::Failed(verdict.clone());
         self.requests.failed(&mut self.actions, &Item::ChildKeys(child), &failed);
-        let name = match (self.sas.get(&sa), self.children.get(&child)) {
-            (Some(sa), _) => Arc::clone(&sa.link),
-            (None, Some(child)) => Arc::clone(&child.link),
-            (None, None) => return,
-        };
+        let of_sa = self.sas.get(&sa).map(|sa| &sa.link);
+        let of_child = self.children.get(&child).map(|child| &child.link);
+        let of_ending = self.ending.get(&child).map(|ending| &ending.link);
+        let Some(name) = of_sa.or(of_child).or(of_ending).cloned() else { return };
         if let Some(verdict) = self.refused.remove(&child) {
             if let Some(wish) = self.links.get_mut(&name).and_then(|link| link.wish_mut(child_name)) {
                 wish.asked = None;
             }
             return self.attempt_failed(&name, Some(child_name), &verdict, &Outcome::Failed(verdict.clone()));
         }
-        let condemned = self.children.get(&child).is_none_or(|child| child.condemned);
-        let Some(link) = self.links.get_mut(&name) else { return };
-        self.dirty.insert(Arc::clone(&name));
+        let ending = self.ending.remove(&child).unwrap_or_else(|| Ending {
+            link: name,
+            name: Arc::clone(child_name),
+            condemned: self.children.get(&child).is_none_or(|child| child.condemned),
+        });
+        self.child_ended(child, &ending, verdict, Some(sa));
+    }
+
+    /// A child that stood does so no more.
+    pub(super) fn child_ended(&mut self, child: Spi, ending: &Ending, verdict: Verdict, sa: Option<SaId>) {
+        let Some(link) = self.links.get_mut(&ending.link) else { return };
+        self.dirty.insert(Arc::clone(&ending.link));
         let patience = self.now.time + PATIENCE;
-        let Some(wish) = link.wish_mut(child_name) else { return };
-        if !wish.standing.remove(&child) || !wish.standing.is_empty() || condemned {
-            return;
+        let Some(wish) = link.wish_mut(&ending.name) else { return };
+        let last = wish.standing.remove(&child) && wish.standing.is_empty();
+        if last && !ending.condemned {
+            match verdict.cause {
+                Cause::ClosedByUs | Cause::Replaced => {}
+                // The endpoint asks for it anew by itself.
+                Cause::Refused(NotifyType::CHILD_SA_NOT_FOUND) => wish.asked = sa,
+                Cause::ClosedByPeer => wish.ended(wish.on_close),
+                _ => wish.ended(wish.on_death),
+            }
+            if by_peer(&verdict) {
+                link.patience = Some(patience);
+            }
         }
-        match verdict.cause {
-            Cause::ClosedByUs | Cause::Replaced => {}
-            // The endpoint asks for it anew by itself.
-            Cause::Refused(NotifyType::CHILD_SA_NOT_FOUND) => wish.asked = Some(sa),
-            Cause::ClosedByPeer => wish.ended(wish.on_close),
-            _ => wish.ended(wish.on_death),
+        if last {
+            link.verdict = Some(verdict);
         }
-        if by_peer(&verdict) {
-            link.patience = Some(patience);
-        }
-        link.verdict = Some(verdict);
     }
 
     /// Gives an IKE SA a number that people can say.

@@ -29,7 +29,7 @@ use crate::action::{Action, LookupId};
 use crate::event::Event;
 use crate::notice::{IkeDatagram, Notice};
 use crate::tables::{Tables, View};
-use children::Children;
+use children::{Children, Ending};
 use claims::Claims;
 use events::Sa;
 use link::Link;
@@ -46,7 +46,9 @@ use tidegate_esp::crypto::Backend;
 use tidegate_esp::policy::Owner;
 use tidegate_ike::crypto::{Provider, Random};
 use tidegate_ike::identity::Identity;
-use tidegate_ike::{DataEvent, Endpoint, Framing, JobDone, Now, Output, Path, SaId, Time, Verdict, WallTime};
+use tidegate_ike::{
+    DataEvent, Endpoint, Framing, JobDone, Now, Output, Path, SaId, Sources, Time, Verdict, WallTime,
+};
 use timers::{Due, Timers};
 
 /// Keeps connections up, and owns the tables that packet workers read.
@@ -70,6 +72,8 @@ pub struct Engine {
     children: Children,
     /// Children that were not taken into use, until they are closed.
     refused: BTreeMap<Spi, Verdict>,
+    /// Children that are gone, and whose end has not been told of yet.
+    ending: BTreeMap<Spi, Ending>,
     policy: Policy,
     claims: Claims,
     requests: Requests,
@@ -164,6 +168,7 @@ impl Engine {
             by_number: BTreeMap::new(),
             children: Children::new(),
             refused: BTreeMap::new(),
+            ending: BTreeMap::new(),
             policy: Policy::default(),
             claims: Claims::default(),
             requests: Requests::default(),
@@ -177,6 +182,11 @@ impl Engine {
             last_lookup: 0,
             closing: false,
         }
+    }
+
+    /// Says who knows which of our addresses leads to a peer.
+    pub fn set_sources(&mut self, sources: Box<dyn Sources>) {
+        self.ike.set_sources(sources);
     }
 
     /// A view of the tables for one more worker.
@@ -279,6 +289,7 @@ impl Engine {
             while let Some(output) = self.ike.poll_output() {
                 self.carry_out(output);
             }
+            self.end_the_silent();
             match self.dirty.pop_first() {
                 Some(name) => self.tend(&name),
                 None if self.begin_attempts() => {}

@@ -111,10 +111,14 @@ impl Default for Defaults {
             fragment_size: Some(1280),
             encapsulation: EncapsulationPolicy::Udp,
             mobike: true,
-            retry: Retry::default(),
+            retry: Retry { most: LONGEST_WAIT, ..Retry::default() },
         }
     }
 }
+
+/// A connector that comes back has its edges back in 15 seconds, so none of them may sleep longer: the last
+/// two repetitions of a request are 10 s apart.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Credentials {
     /// These, and everything else as most want it.

@@ -71,6 +71,7 @@ pub use check::MeshError;
 pub use diff::{Changes, Named, diff};
 pub use link::{Credentials, Defaults, Initiator, Link, LinkChild};
 pub use text::AddressError;
+pub(crate) use text::{RangeError, range};
 
 use serde::{Deserialize, Serialize};
 use tidegate_esp::AddressRange;

@@ -18,7 +18,7 @@ use tidegate_ike::{Framing, Path, Time};
 
 /// More parts than any super-packet has, its header included.
 const PARTS_MAX: usize = 80;
-/// What a batch holds as a rule.
+/// More than a batch holds as a rule.
 const READY: usize = 64;
 const PROTOCOL_TCP: u8 = 6;
 
@@ -91,13 +91,15 @@ impl Incoming {
     }
 
     fn deliver(&mut self, buffer: &[u8], inward: &mut impl Inward) {
-        let counters = &self.stages.counters;
+        let Stages { counters, ready, .. } = &mut self.stages;
+        let bytes = ready.iter().map(|(_, inner)| inner.total_length as u64).sum();
+        counters.esp.opened(ready.len() as u64, bytes);
         let mut write = |joined: Joined<'_>| {
             if write_parts(&joined, inward).is_err() {
                 joined.slices().for_each(|_| counters.esp.dropped(DropReason::Queue));
             }
         };
-        for (start, inner) in self.stages.ready.drain(..) {
+        for (start, inner) in ready.drain(..) {
             self.joiner.push(buffer, start, &inner, &mut write);
         }
         self.joiner.finish(buffer, &mut write);
@@ -128,7 +130,6 @@ impl Stages {
         };
         match self.open(now, tables, run, &arrival, packet, control) {
             Ok((front_len, inner)) => {
-                self.counters.esp.opened(1, inner.total_length as u64);
                 self.ready.push((start + front_len, inner));
             }
             Err(reason) => self.counters.esp.dropped(reason),

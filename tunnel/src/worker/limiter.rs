@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_key_waits_and_others_do_not() {
         let mut limiter = Limiter::new(Duration::from_secs(1), 1000);
-        let later = |millis| Time::from_nanos(millis * 1_000_000);
+        let later = |millis: u64| Time::from_nanos(millis * 1_000_000);
         assert!(limiter.allows(7, later(1)));
         assert!(!limiter.allows(7, later(1000)));
         assert!(limiter.allows(8, later(1000)));

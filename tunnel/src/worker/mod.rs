@@ -23,6 +23,8 @@
 //! 5. All of a batch is opened before any of it is joined, as both happen in the same buffer. What is joined
 //!    goes to the device in parts.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 mod counters;
 mod hold;
 mod incoming;
@@ -61,6 +63,14 @@ pub struct Settings {
     pub hold: HoldLimits,
     /// How many packets a second are answered with what would fit, or with there being no way.
     pub answers: u32,
+}
+
+impl Settings {
+    /// For a node with few flows of which there are many in a process: its tables fit into a few pages.
+    pub fn small() -> Self {
+        let hold = HoldLimits { packets: 32, bytes: 1 << 16, ..HoldLimits::default() };
+        Self { flows: 64, hold, ..Self::default() }
+    }
 }
 
 impl Default for Settings {

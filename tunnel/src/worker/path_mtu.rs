@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn less_than_any_link_carries_is_not_believed() {
         let mtus = PathMtus::new(1500);
-        let six = "2001:db8::1".parse().expect("an address");
+        let six = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
         mtus.learned(address(1), 68, NOW);
         mtus.learned(six, 600, NOW);
         assert_eq!((mtus.mtu(address(1), NOW), mtus.mtu(six, NOW)), (576, 1280));

@@ -14,6 +14,13 @@ pub(super) struct Lane<'a> {
     pub(super) packet_max: usize,
 }
 
+/// What became of the segments of a packet, to be counted at once.
+#[derive(Default)]
+struct Sealed {
+    packets: u64,
+    bytes: u64,
+}
+
 impl Lane<'_> {
     /// Seals every segment. The batch goes out whenever it is full.
     pub(super) fn seal_all(
@@ -22,6 +29,20 @@ impl Lane<'_> {
         reservation: &mut Reservation<'_>,
         batch: &mut SendBatch,
         counters: &WorkerCounters,
+        outward: &mut impl Outward,
+    ) -> Result<(), DropReason> {
+        let mut sealed = Sealed::default();
+        let outcome = self.seal_each(split, reservation, batch, &mut sealed, outward);
+        counters.esp.sealed(sealed.packets, sealed.bytes);
+        outcome
+    }
+
+    fn seal_each(
+        &self,
+        split: &mut Split<'_>,
+        reservation: &mut Reservation<'_>,
+        batch: &mut SendBatch,
+        sealed: &mut Sealed,
         outward: &mut impl Outward,
     ) -> Result<(), DropReason> {
         while let Some(length) = split.next_length() {
@@ -34,9 +55,10 @@ impl Lane<'_> {
                 batch.clear();
             }
             let room = batch.room(needed).ok_or(DropReason::TooBig)?;
-            let (sealed, departure) = self.seal_next(split, reservation, room)?;
-            batch.commit(sealed, departure);
-            counters.esp.sealed(1, length as u64);
+            let (packet_len, departure) = self.seal_next(split, reservation, room)?;
+            batch.commit(packet_len, departure);
+            sealed.packets += 1;
+            sealed.bytes += length as u64;
         }
         Ok(())
     }

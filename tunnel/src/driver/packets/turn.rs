@@ -13,6 +13,8 @@ use tidegate_ike::{Path, Time};
 
 /// Packets of the device in a turn: then the sockets have theirs.
 const PACKETS: usize = 64;
+/// How often a socket may fail in a turn.
+const ATTEMPTS: usize = 8;
 
 /// Where packets and news go.
 #[derive(Clone)]
@@ -70,16 +72,23 @@ impl In {
     }
 
     /// Receives one batch of a socket and delivers what is in it.
+    ///
+    /// What the network has told a socket of one peer, it says once when it is read; that is no reason to leave
+    /// all others waiting. One that keeps failing is ill itself.
     pub(super) fn turn(&mut self, now: Time, socket: usize, outlets: &mut Outlets) -> Result<(), Trouble> {
-        self.batch.clear();
-        match outlets.wire.receive(socket, &mut self.batch) {
-            Ok(_) => {
-                self.worker.take(now, &mut self.batch, outlets);
-                Ok(())
+        let mut failure = None;
+        for _ in 0..ATTEMPTS {
+            self.batch.clear();
+            match outlets.wire.receive(socket, &mut self.batch) {
+                Ok(_) => {
+                    self.worker.take(now, &mut self.batch, outlets);
+                    return Ok(());
+                }
+                Err(error) if is_nothing(&error) => return Ok(()),
+                Err(error) => failure = Some(error.kind()),
             }
-            Err(error) if is_nothing(&error) => Ok(()),
-            Err(error) => Err(Trouble::Socket { socket, error: error.kind() }),
         }
+        failure.map_or(Ok(()), |error| Err(Trouble::Socket { socket, error }))
     }
 }
 
