@@ -12,7 +12,7 @@ use crate::iv::{IvSecret, IvSource};
 use crate::sync::{AtomicU64, Once, Ordering};
 use crate::transform::Transform;
 use crate::wire::{self, HEADER_LEN, Header, NextHeader, TRAILER_LEN};
-use crate::{Limits, Params, Path, SelectorPair, SequenceNumbers, Spi, TfcPadding};
+use crate::{Limits, Marking, Params, Path, SelectorPair, SequenceNumbers, Spi, TfcPadding};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ pub struct Outbound {
     limits: Limits,
     successor_asked: Once,
     selectors: Arc<SelectorPair>,
+    marking: Marking,
 }
 
 /// Sequence numbers taken from an SA and not used yet. Those left over at its end are lost, which a peer
@@ -91,6 +92,7 @@ impl Outbound {
             limits: params.limits,
             successor_asked: Once::default(),
             selectors: Arc::clone(&params.selectors),
+            marking: params.marking,
         })
     }
 
@@ -102,6 +104,11 @@ impl Outbound {
     /// What the SA protects.
     pub fn selectors(&self) -> &Arc<SelectorPair> {
         &self.selectors
+    }
+
+    /// What the outer header takes from the inner one.
+    pub fn marking(&self) -> Marking {
+        self.marking
     }
 
     /// Sequence numbers taken so far.

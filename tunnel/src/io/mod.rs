@@ -1,6 +1,16 @@
 //! Sockets and devices. The only place with unsafe code: the system calls that no library wraps.
 
+pub mod addresses;
+pub mod batch;
+pub mod clock;
+pub mod descriptor;
+pub mod netstack;
+pub(crate) mod readable;
+pub mod udp;
+
+use batch::{ReceiveBatch, SendBatch};
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
@@ -8,7 +18,7 @@ use tidegate_esp::virtio::VirtioHeader;
 /// Where inner packets come from and go to.
 ///
 /// A device may hand out super-packets, with a virtio header that says how to cut them; a plain one gives
-/// [`VirtioHeader::default`]. Reading and writing may go on in two threads at once, each from one alone.
+/// [`VirtioHeader::default`]. One thread reads; several may write at once, and while that one reads.
 pub trait Device: Send + Sync {
     /// Readable while [`read`](Self::read) has something to give.
     fn as_fd(&self) -> BorrowedFd<'_>;
@@ -28,4 +38,23 @@ pub trait Device: Send + Sync {
 
     /// Its name as a network interface, if it is one: routes lead to it.
     fn interface(&self) -> Option<&str>;
+}
+
+/// Where outer packets come from and go to: sockets, numbered from 0.
+///
+/// Any number of threads may send at once; from one socket one of them alone receives.
+pub trait Wire: Send + Sync {
+    /// The descriptors of all sockets, in order: readable while there is something to receive, and in error
+    /// while there is something in [`path_mtu_errors`](Self::path_mtu_errors).
+    fn fds(&self) -> Vec<BorrowedFd<'_>>;
+
+    /// Adds to an empty batch what a socket has, without waiting, and says how many datagrams that were:
+    /// [`io::ErrorKind::WouldBlock`] when there were none.
+    fn receive(&self, socket: usize, batch: &mut ReceiveBatch) -> io::Result<usize>;
+
+    /// Sends a batch without waiting. What cannot be sent is dropped; says how much was sent.
+    fn send(&self, batch: &SendBatch) -> io::Result<usize>;
+
+    /// Takes out what the network has told a socket: for each, a peer's address and the MTU of the path to it.
+    fn path_mtu_errors(&self, socket: usize, found: &mut dyn FnMut(IpAddr, usize));
 }
