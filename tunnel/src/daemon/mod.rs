@@ -18,7 +18,7 @@ pub use watch::{Stamps, Watch};
 
 use crate::config::{Configuration, Mistakes, NodeSettings};
 use crate::driver::StartError;
-use crate::io::udp::Listen;
+use crate::io::udp::{Listen, RawEsp};
 use crate::metrics;
 use crate::{Events, TunnelManager};
 use log::Log;
@@ -206,6 +206,7 @@ async fn manager(node: &NodeSettings) -> Result<TunnelManager, RunError> {
         ike_port: node.port,
         nat_port: node.nat_port,
         mark: device::mark(node),
+        raw_esp: RawEsp::Off,
     };
     let builder = TunnelManager::builder().device(device::open(node).map_err(error)?).listen(listen);
     let builder = builder.state_folder(node.state.clone());
