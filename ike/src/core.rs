@@ -31,6 +31,7 @@ pub(crate) struct Core {
     pub(crate) pools: Pools,
     pub(crate) peers: Peers,
     pub(crate) local_addresses: Vec<IpAddr>,
+    pub(crate) sources: Option<Box<dyn Sources>>,
     pub(crate) counters: Counters,
     pub(crate) outputs: Outputs,
     pub(crate) effects: VecDeque<Effect>,
@@ -40,6 +41,12 @@ pub(crate) struct Core {
     pub(crate) now: Now,
     /// What incomplete messages take, of all SAs together.
     pub(crate) fragments_held: usize,
+}
+
+/// Knows which way a host's packets go.
+pub trait Sources: Send {
+    /// The address of ours that packets to `remote` leave from; `None` when there is no way.
+    fn towards(&self, remote: IpAddr) -> Option<IpAddr>;
 }
 
 /// What a step of one SA asks of the endpoint.
@@ -130,6 +137,16 @@ impl Peers {
 }
 
 impl Core {
+    /// The address of ours to reach a peer from: the one that its packets leave from where that is known and
+    /// the connection may use it, and the first that it may use elsewhere.
+    pub(crate) fn local_for(&self, connection: &Connection, remote: IpAddr) -> Option<IpAddr> {
+        let configured = connection.local.addresses.iter().chain(&self.local_addresses);
+        let fits = |local: &IpAddr| local.is_ipv4() == remote.is_ipv4() && connection.local.allows(*local);
+        let known = self.sources.as_ref().and_then(|sources| sources.towards(remote));
+        let known = known.filter(|local| fits(local) && self.local_addresses.contains(local));
+        known.or_else(|| configured.copied().find(fits))
+    }
+
     /// The next place in the order in which SAs begin and are established: clocks are too coarse for it.
     pub(crate) fn turn(&mut self) -> u64 {
         self.turn = self.turn.saturating_add(1);

@@ -54,6 +54,44 @@ pub struct Counters {
     pub failed: u64,
 }
 
+impl Drop {
+    /// All of them, in order.
+    pub const ALL: [Self; REASONS] = [
+        Self::Malformed,
+        Self::NotIke,
+        Self::UnknownSpi,
+        Self::OutOfWindow,
+        Self::Reflected,
+        Self::NoKeys,
+        Self::Integrity,
+        Self::Fragment,
+        Self::OutOfState,
+        Self::Flood,
+        Self::Cookie,
+        Self::Version,
+        Self::NoConnection,
+    ];
+
+    /// A short name, fit for the label of a metric.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::NotIke => "not_ike",
+            Self::UnknownSpi => "unknown_spi",
+            Self::OutOfWindow => "out_of_window",
+            Self::Reflected => "reflected",
+            Self::NoKeys => "no_keys",
+            Self::Integrity => "integrity",
+            Self::Fragment => "fragment",
+            Self::OutOfState => "out_of_state",
+            Self::Flood => "flood",
+            Self::Cookie => "cookie",
+            Self::Version => "version",
+            Self::NoConnection => "no_connection",
+        }
+    }
+}
+
 impl Counters {
     pub(crate) fn drop(&mut self, reason: Drop) {
         if let Some(count) = self.drops.get_mut(reason as usize) {

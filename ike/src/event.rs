@@ -56,6 +56,11 @@ pub enum Event {
         /// Why.
         verdict: Verdict,
     },
+    /// Nothing is left of an IKE SA, or of an attempt at one: the peer has agreed to its end, or was given up.
+    IkeGone {
+        /// Which one.
+        sa: SaId,
+    },
     /// The peer is at another address.
     PeerMoved {
         /// Which IKE SA.

@@ -94,6 +94,7 @@ pub mod wire;
 
 pub use config::Config;
 pub use connection::{ChildConfig, Connection};
+pub use core::Sources;
 pub use endpoint::{ApiMisuse, DataEvent, Endpoint, Initiate, SaId};
 pub use event::Event;
 pub use output::{Framing, Job, JobDone, Output, Path, Transmit};

@@ -80,6 +80,8 @@ pub enum Cause {
     Unexpected(&'static str),
     /// No address of a pool is left.
     PoolExhausted,
+    /// None of the peer's names has an address.
+    Unresolved,
     /// A NAT was found where none is allowed.
     NatFound,
     /// The peer closed it.
@@ -190,6 +192,7 @@ impl fmt::Display for Cause {
             Self::KeyExchange(error) => write!(f, "key exchange failed: {error:?}"),
             Self::Unexpected(what) => write!(f, "unexpected: {what}"),
             Self::PoolExhausted => f.write_str("no address left in the pool"),
+            Self::Unresolved => f.write_str("no address for the peer's names"),
             Self::NatFound => f.write_str("a NAT was found where none is allowed"),
             Self::ClosedByPeer => f.write_str("closed by the peer"),
             Self::PeerRestarted => f.write_str("the peer has restarted"),

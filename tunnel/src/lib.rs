@@ -2,23 +2,36 @@
 //!
 //! # Where things are
 //!
-//! - [`connection`] is what an agent asks of one peer; [`mesh`] makes connections of communities.
-//! - `engine` is all of control, without I/O: it wraps the IKE endpoint, keeps connections up, and owns the
-//!   tables that packet workers read. [`action`] is what it tells its driver.
+//! - [`TunnelManager`] is what an agent holds.
+//! - [`connection`] is what it asks of one peer; [`mesh`] makes connections of communities.
+//! - [`engine`] is all of control, without I/O: it wraps the IKE endpoint, keeps connections up, and owns the
+//!   [`tables`] that packet workers read. [`action`] is what it tells its driver.
 //! - [`worker`] is the packet path, without I/O; [`notice`] is what it tells the engine.
-//! - [`driver`] runs both: a task for control, threads for packets, clocks, jobs.
+//! - [`driver`] runs both: a task for control, threads for packets, jobs, lookups.
 //! - [`io`] has sockets and devices: TUN, a descriptor handed in, and a network stack in this process.
-//! - `route` makes the kernel send captured traffic into the device, and nothing of it elsewhere.
-//! - [`status`] and [`event`] are what can be seen from outside.
+//! - [`route`] makes the kernel send captured traffic into the device, and nothing of it elsewhere.
+//! - [`status`] and [`event`] are what can be seen from outside; [`vici`] shows it to other processes, [`log`]
+//!   and [`metrics`] to operators.
+//! - [`config`] reads `tidegate.toml`, [`daemon`] runs what it says, [`pki`] makes certificates.
 
 #![deny(unsafe_code)]
 
 pub mod action;
+pub mod config;
 pub mod connection;
 pub mod driver;
+pub mod engine;
 pub mod event;
 pub mod io;
+pub mod log;
+pub mod manager;
+pub mod mesh;
 pub mod notice;
+pub mod route;
 pub mod status;
 pub mod tables;
+pub mod vici;
 pub mod worker;
+
+pub use event::Event;
+pub use manager::{Builder, Error, Events, TunnelManager};

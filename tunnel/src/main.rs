@@ -1,2 +1,7 @@
-//! The daemon.
-fn main() {}
+//! The daemon, and the tools that talk to it.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,7 +1,12 @@
 //! What is there to be seen from outside, as plain data.
 
+use crate::driver::mailbox::LostMail;
+use crate::worker::WorkerCountersSnapshot;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use tidegate_esp::DropReason;
+use tidegate_ike::counters::Drop;
 
 /// One connection as it is loaded, and its SAs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -64,10 +69,14 @@ pub struct IkeSaStatus {
     pub peer: Option<String>,
     /// What was negotiated, as it is written in proposals: `aes128gcm16-prfsha256-x25519`.
     pub suite: Option<String>,
+    /// The same in parts.
+    pub algorithms: Option<Algorithms>,
     /// Its age in seconds.
     pub age: f64,
     /// Seconds until it is rekeyed.
     pub rekey_in: Option<f64>,
+    /// Seconds until the ends see each other's credentials again.
+    pub reauthentication_in: Option<f64>,
     /// Seconds since the peer proved to be there.
     pub silence: Option<f64>,
     /// How long the set-up took, in milliseconds, if we began it.
@@ -93,6 +102,8 @@ pub struct ChildSaStatus {
     pub spi_out: u32,
     /// What was negotiated, as it is written in proposals.
     pub suite: String,
+    /// The same in parts.
+    pub algorithms: Algorithms,
     /// Whether it goes in UDP.
     pub udp: bool,
     /// Our side.
@@ -109,6 +120,23 @@ pub struct ChildSaStatus {
     pub rekey_in: Option<f64>,
 }
 
+/// Algorithms by their IANA transform ids, for whoever spells them in another way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Algorithms {
+    /// Transform type 1.
+    pub encryption: u16,
+    /// Key length in bits, where the transform has several.
+    pub key_bits: Option<u16>,
+    /// Transform type 3; none with ciphers that bring their own.
+    pub integrity: Option<u16>,
+    /// Transform type 2; of IKE SAs alone.
+    pub prf: Option<u16>,
+    /// Transform type 4; of a child only where it had a key exchange of its own.
+    pub group: Option<u16>,
+    /// Extended sequence numbers; of children alone.
+    pub extended_sequence: bool,
+}
+
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Traffic {
@@ -116,4 +144,54 @@ pub struct Traffic {
     pub packets: u64,
     /// Bytes of inner datagrams.
     pub bytes: u64,
+}
+
+/// What was carried and what was dropped since the engine started, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CountersReport {
+    /// Sealed and sent.
+    pub sent: Traffic,
+    /// Received and opened.
+    pub received: Traffic,
+    /// Inner and ESP packets that went no further, by reason.
+    pub packet_drops: BTreeMap<&'static str, u64>,
+    /// IKE datagrams that went no further, by reason.
+    pub ike_drops: BTreeMap<&'static str, u64>,
+    /// What happened how often, by name.
+    pub totals: BTreeMap<&'static str, u64>,
+}
+
+impl CountersReport {
+    pub(crate) fn new(
+        workers: &WorkerCountersSnapshot,
+        ike: &tidegate_ike::counters::Counters,
+        lost: &LostMail,
+    ) -> Self {
+        let esp = &workers.esp;
+        let packet_drops = DropReason::ALL.map(|reason| (reason.name(), esp.drops(reason)));
+        let ike_drops = Drop::ALL.map(|reason| (reason.name(), ike.dropped(reason)));
+        let totals = [
+            ("ike_established", ike.established),
+            ("ike_failed", ike.failed),
+            ("ike_messages_in", ike.messages_in),
+            ("ike_retransmissions", ike.retransmissions),
+            ("ike_repeated_answers", ike.repeated_answers),
+            ("ike_cookies_sent", ike.cookies_sent),
+            ("ike_stateless_answers", ike.stateless_answers),
+            ("mail_lost_known", lost.known),
+            ("mail_lost_unknown", lost.unknown),
+            ("mail_lost_reports", lost.reports),
+            ("packets_held", workers.held),
+            ("packets_answered", workers.answered),
+            ("segment_sizes_lowered", workers.clamped),
+            ("keepalives_in", workers.keepalives),
+        ];
+        Self {
+            sent: Traffic { packets: esp.sealed_packets, bytes: esp.sealed_bytes },
+            received: Traffic { packets: esp.opened_packets, bytes: esp.opened_bytes },
+            packet_drops: packet_drops.into(),
+            ike_drops: ike_drops.into(),
+            totals: totals.into(),
+        }
+    }
 }

@@ -60,8 +60,13 @@ impl Endpoint {
             State::Closed => {
                 self.half_open_over(id);
                 self.leave_peers(id);
+                // Anybody may begin one and let it lie.
+                let known = self.table.has_connection(id);
                 self.table.remove(id);
                 self.core.ids.give_back(id);
+                if known {
+                    self.core.event(Event::IkeGone { sa: id });
+                }
             }
             State::Closing(_) => {
                 self.half_open_over(id);

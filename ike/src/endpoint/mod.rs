@@ -14,12 +14,12 @@ mod receive;
 mod status;
 mod table;
 
-pub use status::{ChildStatus, Phase, SaStatus};
+pub use status::{ChildAlgorithms, ChildStatus, IkeAlgorithms, Phase, SaStatus, SuiteIds};
 pub use table::SaId;
 
 use crate::config::Config;
 use crate::connection::{ChildConfig, ChildStart, Connection};
-use crate::core::{Core, Effect, Ids, Peers};
+use crate::core::{Core, Effect, Ids, Peers, Sources};
 use crate::counters::Counters;
 use crate::crypto::{Provider, Random};
 use crate::exchange::informational;
@@ -126,6 +126,7 @@ impl Endpoint {
                 pools: Pools::default(),
                 peers: Peers::default(),
                 local_addresses: Vec::new(),
+                sources: None,
                 counters: Counters::default(),
                 outputs: Outputs::new(),
                 effects: VecDeque::new(),
@@ -166,6 +167,11 @@ impl Endpoint {
         self.core.pools.remove(name)
     }
 
+    /// Says who knows which of our addresses leads to a peer. Without that it is the first that fits.
+    pub fn set_sources(&mut self, sources: Box<dyn Sources>) {
+        self.core.sources = Some(sources);
+    }
+
     /// Says which addresses we have now. SAs that speak MOBIKE follow.
     pub fn set_local_addresses(&mut self, now: Now, addresses: Vec<IpAddr>) {
         self.enter(now);
@@ -185,28 +191,37 @@ impl Endpoint {
 
     /// Sets up an IKE SA. What becomes of it is told by events.
     pub fn initiate(&mut self, now: Now, wish: &Initiate<'_>) -> Result<SaId, ApiMisuse> {
-        self.enter(now);
-        let connection = self
-            .core
-            .registry
-            .get(wish.connection)
-            .cloned()
-            .ok_or_else(|| ApiMisuse::NoSuchConnection(wish.connection.into()))?;
-        let children = match wish.child {
-            Some(name) => vec![find_child(&connection, name)?],
-            None => connection.children.iter().filter(|c| c.start == ChildStart::WithIke).cloned().collect(),
-        };
-        let path = self.first_path(&connection, wish.local, wish.remote)?;
-        let deadline = now.time + connection.retransmission.give_up;
-        self.attempt(Goal::new(connection, children, deadline), path)
+        self.begin_attempt(now, wish, None)
+    }
+
+    /// Sets up an IKE SA for a packet that wants a child, which is given as selectors of our side and the
+    /// peer's (RFC 7296 §2.9).
+    pub fn initiate_for(
+        &mut self,
+        now: Now,
+        wish: &Initiate<'_>,
+        packet: (TrafficSelector, TrafficSelector),
+    ) -> Result<SaId, ApiMisuse> {
+        self.begin_attempt(now, wish, Some(packet))
     }
 
     /// Sets up a child on an IKE SA that stands.
     pub fn create_child(&mut self, now: Now, sa: SaId, name: &str) -> Result<(), ApiMisuse> {
+        self.create_child_for(now, sa, name, None)
+    }
+
+    /// Sets up a child on an IKE SA that stands, for this packet if there is one.
+    pub fn create_child_for(
+        &mut self,
+        now: Now,
+        sa: SaId,
+        name: &str,
+        packet: Option<(TrafficSelector, TrafficSelector)>,
+    ) -> Result<(), ApiMisuse> {
         self.enter(now);
         let established = self.table.established(sa).ok_or(ApiMisuse::NoSuchSa)?;
         let config = find_child(&established.connection, name)?;
-        self.want(sa, Task::CreateChild { config, packet: None })
+        self.want(sa, Task::CreateChild { config, packet })
     }
 
     /// New keys for a child, named by its inbound SPI.
@@ -308,6 +323,16 @@ impl Endpoint {
         }
     }
 
+    /// A peer has sent ESP with an index that no child has, on this path. Where there is an IKE SA with it the
+    /// peer is asked for a sign of life; where there is none it is told, in clear and seldom, that it sends to
+    /// nobody (RFC 7296 §1.5).
+    pub fn unknown_esp(&mut self, now: Now, path: Path, spi: u32) {
+        self.handle_data(now, DataEvent::UnknownSpi(path.remote));
+        if self.table.at(path.remote).is_empty() {
+            self.tell_invalid_spi(path, spi);
+        }
+    }
+
     /// The next thing to do, if there is any.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.core.outputs.pop_front()
@@ -316,6 +341,16 @@ impl Endpoint {
     /// What happened how often.
     pub fn counters(&self) -> &Counters {
         &self.core.counters
+    }
+
+    /// The source of randomness that was handed in.
+    pub fn random(&mut self) -> &mut dyn Random {
+        &mut *self.core.random
+    }
+
+    /// The IKE SA that holds a child, named by its inbound SPI.
+    pub fn sa_of(&self, child: Spi) -> Option<SaId> {
+        self.table.of_child(child)
     }
 
     /// One IKE SA.
@@ -362,11 +397,8 @@ impl Endpoint {
         remote: Option<IpAddr>,
     ) -> Result<Path, ApiMisuse> {
         let remote = remote.or_else(|| connection.remote.address()).ok_or(ApiMisuse::NoRemoteAddress)?;
-        let same_family = |local: &IpAddr| local.is_ipv4() == remote.is_ipv4();
-        let local = local
-            .or_else(|| connection.local.addresses.iter().copied().find(same_family))
-            .or_else(|| self.core.local_addresses.iter().copied().find(same_family))
-            .ok_or(ApiMisuse::NoLocalAddress)?;
+        let local =
+            local.or_else(|| self.core.local_for(connection, remote)).ok_or(ApiMisuse::NoLocalAddress)?;
         let marked = connection.remote.port != 500 || connection.local.port == self.core.config.nat_port;
         let local_port = if marked { self.core.config.nat_port } else { connection.local.port };
         Ok(Path {
@@ -374,6 +406,28 @@ impl Endpoint {
             remote: SocketAddr::new(remote, connection.remote.port),
             framing: if marked { Framing::Marked } else { Framing::Bare },
         })
+    }
+
+    fn begin_attempt(
+        &mut self,
+        now: Now,
+        wish: &Initiate<'_>,
+        packet: Option<(TrafficSelector, TrafficSelector)>,
+    ) -> Result<SaId, ApiMisuse> {
+        self.enter(now);
+        let connection = self
+            .core
+            .registry
+            .get(wish.connection)
+            .cloned()
+            .ok_or_else(|| ApiMisuse::NoSuchConnection(wish.connection.into()))?;
+        let children = match wish.child {
+            Some(name) => vec![find_child(&connection, name)?],
+            None => connection.children.iter().filter(|c| c.start == ChildStart::WithIke).cloned().collect(),
+        };
+        let path = self.first_path(&connection, wish.local, wish.remote)?;
+        let deadline = now.time + connection.retransmission.give_up;
+        self.attempt(Goal { packet, ..Goal::new(connection, children, deadline) }, path)
     }
 
     fn attempt(&mut self, goal: Goal, path: Path) -> Result<SaId, ApiMisuse> {

@@ -18,7 +18,7 @@ use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
 use crate::time::Now;
 use crate::wire::{
     ExchangeType, Header, IkeSpi, Informational, MessageId, Notify, NotifyType, PayloadChain, PayloadType,
-    SaInitRequest, SaInitResponse,
+    SaInitRequest, SaInitResponse, WireError,
 };
 use ring::digest::{SHA256, digest};
 
@@ -43,8 +43,10 @@ impl Endpoint {
                 None => return self.core.counters.drop(Drop::NotIke),
             },
         };
-        let Ok((header, body)) = Header::parse(message) else {
-            return self.core.counters.drop(Drop::Malformed);
+        let (header, body) = match Header::parse(message) {
+            Ok(parts) => parts,
+            Err(WireError::NoInitiatorSpi) if speaks_of_esp(message) => return self.hint_in_clear(path),
+            Err(_) => return self.core.counters.drop(Drop::Malformed),
         };
         if header.major_version != Header::MAJOR_VERSION {
             return self.wrong_version(path, &header);
@@ -213,14 +215,49 @@ impl Endpoint {
         // a hint, and never answered.
         let in_clear = header.next_payload == PayloadType::NOTIFY.0;
         if in_clear && header.exchange == ExchangeType::Informational {
-            for id in self.table.at(path.remote) {
-                self.step(id, IkeSa::hint);
-            }
-            return;
+            return self.hint_all(path);
         }
         // RFC 7296 §2.21.4: a response is never answered.
         if !header.response {
             self.answer_statelessly(path, header, Notify::new(NotifyType::INVALID_IKE_SPI));
+        }
+    }
+
+    fn hint_in_clear(&mut self, path: Path) {
+        self.core.counters.drop(Drop::UnknownSpi);
+        self.hint_all(path);
+    }
+
+    fn hint_all(&mut self, path: Path) {
+        for id in self.table.at(path.remote) {
+            self.step(id, IkeSa::hint);
+        }
+    }
+
+    /// Tells a peer without an IKE SA that it sends ESP to nobody. No IKE SPI would mean anything to it, so
+    /// one is made up (RFC 7296 §1.5).
+    pub(super) fn tell_invalid_spi(&mut self, path: Path, spi: u32) {
+        if !self.gate.may_answer_stateless(self.core.now.time) {
+            return;
+        }
+        self.core.counters.stateless_answers = self.core.counters.stateless_answers.saturating_add(1);
+        let notify = Notify::with_data(NotifyType::INVALID_SPI, spi.to_be_bytes().to_vec());
+        let chain = Informational { notifies: vec![notify], ..Informational::default() }.emit();
+        let header = Header {
+            initiator_spi: self.core.ike_spi(),
+            responder_spi: IkeSpi(0),
+            next_payload: PayloadType::NOTIFY.0,
+            major_version: Header::MAJOR_VERSION,
+            minor_version: 0,
+            exchange: ExchangeType::Informational,
+            from_initiator: true,
+            higher_version: false,
+            response: false,
+            message_id: MessageId(0),
+            length: 0,
+        };
+        if let Ok(datagram) = header.emit_with(&chain) {
+            self.core.transmit(path, &[datagram]);
         }
     }
 
@@ -247,6 +284,15 @@ impl Endpoint {
             self.core.transmit(path, &[datagram]);
         }
     }
+}
+
+/// An INFORMATIONAL request in clear: the one message whose initiator's SPI may be zero, as it is about ESP
+/// (RFC 7296 §1.5).
+fn speaks_of_esp(message: &[u8]) -> bool {
+    const FIRST_PAYLOAD: usize = 16;
+    const EXCHANGE: usize = 18;
+    message.get(FIRST_PAYLOAD) == Some(&PayloadType::NOTIFY.0)
+        && message.get(EXCHANGE) == Some(&ExchangeType::Informational.number())
 }
 
 /// A request is the same if every byte of it is, and where it comes from.

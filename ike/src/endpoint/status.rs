@@ -2,17 +2,22 @@
 
 use super::SaId;
 use crate::connection::Connection;
+use crate::crypto::{GroupId, PrfId};
 use crate::identity::Identity;
+use crate::nat::NatView;
 use crate::output::Path;
+use crate::proposal::{EspProposal, IkeProposal};
 use crate::sa::child::Child;
-use crate::sa::established::{Established, Standing};
-use crate::sa::timers::Timer;
+use crate::sa::established::{Agreed, Established, Standing};
+use crate::sa::timers::{Timer, Timers};
 use crate::sa::{IkeSa, Role, SpiPair, State};
 use crate::time::Time;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_esp::{SelectorPair, Spi};
+use tidegate_esp::crypto::Suite;
+use tidegate_esp::{SelectorPair, SequenceNumbers, Spi};
 
 /// How far an IKE SA has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +45,30 @@ pub struct SaStatus<'a> {
 #[derive(Clone, Copy)]
 pub struct ChildStatus<'a> {
     child: &'a Child,
+    timers: &'a Timers,
+    now: Time,
+}
+
+/// The algorithms of an IKE SA. Written as the words of a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IkeAlgorithms {
+    /// Cipher and integrity algorithm.
+    pub suite: Suite,
+    /// Pseudo-random function.
+    pub prf: PrfId,
+    /// Key exchange group.
+    pub group: GroupId,
+}
+
+/// The algorithms of a child. Written as the words of a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChildAlgorithms {
+    /// Cipher and integrity algorithm.
+    pub suite: Suite,
+    /// Key exchange group, where it had a key exchange of its own.
+    pub group: Option<GroupId>,
+    /// Width of the sequence number.
+    pub sequence_numbers: SequenceNumbers,
 }
 
 impl<'a> SaStatus<'a> {
@@ -101,12 +130,50 @@ impl<'a> SaStatus<'a> {
 
     /// Its children.
     pub fn children(&self) -> impl Iterator<Item = ChildStatus<'a>> + use<'a> {
-        self.established().into_iter().flat_map(|sa| &sa.children).map(|child| ChildStatus { child })
+        let (timers, now) = (&self.sa.frame.timers, self.now);
+        let all = self.established().into_iter().flat_map(|sa| &sa.children);
+        all.map(move |child| ChildStatus { child, timers, now })
     }
 
     /// How old it is.
     pub fn age(&self) -> Duration {
         self.now.since(self.sa.frame.opened)
+    }
+
+    /// When it began: its first message was sent, or came.
+    pub fn began(&self) -> Time {
+        self.sa.frame.began
+    }
+
+    /// When it was established; for one that is not, when it began.
+    pub fn opened(&self) -> Time {
+        self.sa.frame.opened
+    }
+
+    /// Where NATs are.
+    pub fn nat(&self) -> Option<NatView> {
+        self.established().map(|sa| sa.nat)
+    }
+
+    /// What protects it.
+    pub fn algorithms(&self) -> Option<IkeAlgorithms> {
+        let Agreed { group, prf, suite } = self.established()?.choice;
+        Some(IkeAlgorithms { suite, prf, group })
+    }
+
+    /// When new keys are made for it.
+    pub fn rekey_at(&self) -> Option<Time> {
+        self.sa.frame.timers.at(Timer::RekeyIke)
+    }
+
+    /// When the ends see each other's credentials again.
+    pub fn reauthentication_at(&self) -> Option<Time> {
+        self.sa.frame.timers.at(Timer::Reauthenticate)
+    }
+
+    /// How long the peer took to answer the last request that did not have to be repeated.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.sa.frame.window.round_trip()
     }
 
     /// How long ago the peer proved to be there.
@@ -160,8 +227,73 @@ impl<'a> ChildStatus<'a> {
         &self.child.selectors
     }
 
+    /// Which end asked for it.
+    pub fn role(&self) -> Role {
+        self.child.role
+    }
+
+    /// How old it is.
+    pub fn age(&self) -> Duration {
+        self.now.since(self.child.since)
+    }
+
+    /// What protects it.
+    pub fn algorithms(&self) -> ChildAlgorithms {
+        let Child { suite, group, sequence_numbers, .. } = *self.child;
+        ChildAlgorithms { suite, group, sequence_numbers }
+    }
+
+    /// When new keys are made for it.
+    pub fn rekey_at(&self) -> Option<Time> {
+        self.timers.at(Timer::RekeyChild(self.child.inbound))
+    }
+
     /// Whether it is the one that counts, and not on its way out.
     pub fn is_current(&self) -> bool {
         self.child.fate == crate::sa::child::Fate::Standing
+    }
+}
+
+/// Transform ids of a cipher and its integrity algorithm, with the length of the key where there is a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SuiteIds {
+    /// Transform type 1.
+    pub encryption: u16,
+    /// Key length in bits.
+    pub key_bits: Option<u16>,
+    /// Transform type 3.
+    pub integrity: Option<u16>,
+}
+
+impl SuiteIds {
+    /// The ids of a suite.
+    pub fn of(suite: Suite) -> Self {
+        let (encryption, key_bits) = crate::proposal::encryption_id(suite.cipher());
+        let integrity = suite.integrity().map(crate::proposal::integrity_id);
+        Self { encryption, key_bits, integrity }
+    }
+}
+
+impl fmt::Display for IkeAlgorithms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proposal = IkeProposal {
+            encryption: vec![self.suite.cipher()],
+            integrity: self.suite.integrity().into_iter().collect(),
+            prfs: vec![self.prf],
+            groups: vec![self.group],
+        };
+        write!(f, "{proposal}")
+    }
+}
+
+impl fmt::Display for ChildAlgorithms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proposal = EspProposal {
+            encryption: vec![self.suite.cipher()],
+            integrity: self.suite.integrity().into_iter().collect(),
+            groups: self.group.into_iter().collect(),
+            extended_sequence: vec![self.sequence_numbers],
+        };
+        write!(f, "{proposal}")
     }
 }

@@ -17,6 +17,13 @@ pub struct SaId {
     pub(crate) generation: u32,
 }
 
+impl SaId {
+    /// It as a number, for those who cannot hold it: in a status, or on a command line.
+    pub fn number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+}
+
 /// What a request to set up an IKE SA is known by: where it came from, and a digest of all of it.
 pub(super) type Knocker = (SocketAddr, [u8; 16]);
 
@@ -55,7 +62,7 @@ struct Entry {
 
 impl SaId {
     /// None comes before it.
-    pub(crate) const FIRST: Self = Self { slot: 0, generation: 0 };
+    pub const FIRST: Self = Self { slot: 0, generation: 0 };
 }
 
 impl Table {
@@ -167,6 +174,11 @@ impl Table {
             entry.connection = Some(Arc::clone(&name));
             self.by_connection.insert((name, id));
         }
+    }
+
+    /// Whether the connection of an SA is known.
+    pub(super) fn has_connection(&self, id: SaId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.connection.is_some())
     }
 
     /// Who the peer of an SA is; said once.

@@ -5,7 +5,7 @@
 //! the peer can really be reached at a new address before traffic goes there.
 
 use super::{Exchange, inform};
-use crate::connection::{Connection, EncapsulationPolicy};
+use crate::connection::EncapsulationPolicy;
 use crate::core::Core;
 use crate::event::Event;
 use crate::nat::nat_hash;
@@ -328,7 +328,7 @@ impl Established {
         let elsewhere = mobike.peer_addresses.iter().copied();
         let way = std::iter::once(frame.path.remote.ip())
             .chain(elsewhere)
-            .find_map(|remote| local_for(core, &self.connection, remote).map(|local| (local, remote)));
+            .find_map(|remote| core.local_for(&self.connection, remote).map(|local| (local, remote)));
         let Some((local, remote)) = way else { return };
         frame.path.local.set_ip(local);
         frame.path.remote.set_ip(remote);
@@ -361,7 +361,7 @@ impl Established {
         let usable =
             |local: IpAddr| local.is_ipv4() == remote.is_ipv4() && core.local_addresses.contains(&local);
         let local = Some(frame.path.local.ip()).filter(|&local| usable(local));
-        let Some(local) = local.or_else(|| local_for(core, &self.connection, remote)) else { return };
+        let Some(local) = local.or_else(|| core.local_for(&self.connection, remote)) else { return };
         frame.path.remote.set_ip(remote);
         frame.path.local.set_ip(local);
     }
@@ -402,9 +402,4 @@ impl Mobike {
         }
         self.tried = 0;
     }
-}
-
-fn local_for(core: &Core, connection: &Connection, remote: IpAddr) -> Option<IpAddr> {
-    let fits = |local: &IpAddr| local.is_ipv4() == remote.is_ipv4() && connection.local.allows(*local);
-    core.local_addresses.iter().copied().find(fits)
 }

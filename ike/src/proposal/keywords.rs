@@ -113,7 +113,7 @@ impl Algorithm {
     }
 }
 
-const fn encryption_id(cipher: Cipher) -> (u16, Option<u16>) {
+pub(crate) const fn encryption_id(cipher: Cipher) -> (u16, Option<u16>) {
     match cipher {
         Cipher::Null => (11, None),
         Cipher::AesCbc(key) => (12, Some(key_bits(key))),
@@ -131,7 +131,7 @@ const fn key_bits(key: AesKey) -> u16 {
     }
 }
 
-const fn integrity_id(integrity: Integrity) -> u16 {
+pub(crate) const fn integrity_id(integrity: Integrity) -> u16 {
     match integrity {
         Integrity::HmacSha1_96 => 2,
         Integrity::HmacSha256_128 => 12,

@@ -13,6 +13,7 @@ mod select;
 mod verdict;
 
 pub use keywords::TransformKind;
+pub(crate) use keywords::{encryption_id, integrity_id};
 pub use offer::{esp_offer, ike_offer};
 pub use parse::{Impossible, ProposalError};
 pub use select::{EspChoice, IkeChoice, confirm_esp, confirm_ike, select_esp, select_ike};

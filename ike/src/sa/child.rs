@@ -2,6 +2,7 @@
 
 use crate::connection::{ChildConfig, Connection, EncapsulationPolicy};
 use crate::core::{Core, Effect};
+use crate::crypto::GroupId;
 use crate::event::Event;
 use crate::keys::child_keys;
 use crate::narrow::{ConfiguredSelector, narrow, resolve, within};
@@ -11,11 +12,13 @@ use crate::proposal::{EspChoice, ProposalMismatch, confirm_esp, esp_offer, selec
 use crate::sa::crypt::Crypt;
 use crate::sa::timers::Timer;
 use crate::sa::{Frame, Role};
+use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{ChildAccepted, ChildOffer, NotifyType, Proposal, ProtocolId};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_esp::crypto::Suite;
 use tidegate_esp::{
     Direction, Encapsulation, Limits, Params, SelectorPair, SequenceNumbers, Spi, TfcPadding, TrafficSelector,
 };
@@ -36,6 +39,13 @@ pub(crate) struct Child {
     pub(crate) outbound: Spi,
     pub(crate) selectors: Arc<SelectorPair>,
     pub(crate) fate: Fate,
+    /// Which end asked for it.
+    pub(crate) role: Role,
+    pub(crate) since: Time,
+    pub(crate) suite: Suite,
+    /// With PFS.
+    pub(crate) group: Option<GroupId>,
+    pub(crate) sequence_numbers: SequenceNumbers,
 }
 
 /// What lies ahead of a child.
@@ -345,7 +355,18 @@ impl Terms {
             frame.timers.set(Timer::RekeyChild(inbound), now + at);
             frame.timers.set(Timer::ExpireChild(inbound), now + rekey + lifetimes.overtime);
         }
-        Ok(Child { config, inbound, outbound: choice.peer_spi, selectors, fate: Fate::Standing })
+        Ok(Child {
+            config,
+            inbound,
+            outbound: choice.peer_spi,
+            selectors,
+            fate: Fate::Standing,
+            role: exchange.role,
+            since: core.now.time,
+            suite: choice.suite,
+            group: choice.group,
+            sequence_numbers: choice.sequence_numbers,
+        })
     }
 
     /// Gives the SPI back when nothing comes of it.

@@ -72,6 +72,9 @@ pub(crate) struct Frame {
     pub(crate) answer_path: Path,
     pub(crate) window: Window,
     pub(crate) timers: Timers,
+    /// When its first message was sent or came.
+    pub(crate) began: Time,
+    /// When it was established; until then when it began.
     pub(crate) opened: Time,
     /// When it began or was established, in the order of such things.
     pub(crate) turn: u64,
@@ -149,6 +152,7 @@ impl Frame {
             answer_path: path,
             window: Window::default(),
             timers: Timers::default(),
+            began: core.now.time,
             opened: core.now.time,
             turn: core.turn(),
             job_serial: 0,
@@ -330,7 +334,10 @@ impl IkeSa {
                 self.frame.answer_path = message.path;
                 self.frame.window.begin_answer();
             }
-            _ => self.frame.request_answered(),
+            _ => {
+                self.frame.window.answered_at(core.now.time);
+                self.frame.request_answered();
+            }
         }
         let state = std::mem::replace(&mut self.state, State::Closed);
         let frame = &mut self.frame;

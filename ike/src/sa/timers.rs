@@ -59,6 +59,11 @@ impl Timers {
         self.0.retain(|&(_, other)| other != timer);
     }
 
+    /// When a deadline is.
+    pub(crate) fn at(&self, timer: Timer) -> Option<Time> {
+        self.0.iter().find(|&&(_, other)| other == timer).map(|&(at, _)| at)
+    }
+
     /// The earliest one.
     pub(crate) fn next(&self) -> Option<(Time, Timer)> {
         self.0.last().copied()

@@ -19,6 +19,7 @@ pub(crate) const REASSEMBLY_TIME: Duration = Duration::from_secs(15);
 pub(crate) struct Window {
     next_request: u32,
     outstanding: Option<Box<Outstanding>>,
+    round_trip: Option<Duration>,
     expected: u32,
     answering: bool,
     answer: Option<Datagrams>,
@@ -31,6 +32,7 @@ struct Outstanding {
     id: MessageId,
     datagrams: Datagrams,
     attempts: u32,
+    sent: Time,
     give_up: Time,
 }
 
@@ -106,7 +108,7 @@ impl Window {
         let id = MessageId(self.next_request);
         self.next_request = self.next_request.saturating_add(1);
         let give_up = now + policy.give_up;
-        self.outstanding = Some(Box::new(Outstanding { id, datagrams, attempts: 0, give_up }));
+        self.outstanding = Some(Box::new(Outstanding { id, datagrams, attempts: 0, sent: now, give_up }));
         policy.wait(0)
     }
 
@@ -157,7 +159,20 @@ impl Window {
         }
     }
 
-    /// Our request has its answer.
+    /// Our request has its answer now. After a repetition nobody knows which of them it answers.
+    pub(crate) fn answered_at(&mut self, now: Time) {
+        if let Some(outstanding) = self.outstanding.as_ref().filter(|outstanding| outstanding.attempts == 0) {
+            self.round_trip = Some(now.since(outstanding.sent));
+        }
+        self.answered();
+    }
+
+    /// How long the last answer took that came without a repetition.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// No answer is waited for.
     pub(crate) fn answered(&mut self) {
         self.outstanding = None;
         self.collecting_response = None;

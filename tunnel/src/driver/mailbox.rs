@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_ike::{Framing, Path, Transmit};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
+/// The longest message that a stranger has any reason to send, certificates and all: a full queue of them is to
+/// stay within a few megabytes.
+const STRANGER_MAX: usize = 1 << 14;
 /// Bytes of a non-ESP marker.
 const MARKER: usize = 4;
 /// Of these in a header come both SPIs and, after two bytes more, what it says of its sender.
@@ -126,14 +129,16 @@ impl Mailboxes {
 
 impl Control for Mailboxes {
     fn ike(&mut self, path: Path, bytes: &[u8]) {
-        let (queue, lost) = match self.spis.knows(path.framing, bytes) {
-            true => (&self.known, &self.lost.known),
-            false => (&self.unknown, &self.lost.unknown),
+        let (queue, lost, longest) = match self.spis.knows(path.framing, bytes) {
+            true => (&self.known, &self.lost.known, usize::MAX),
+            false => (&self.unknown, &self.lost.unknown, STRANGER_MAX),
         };
         // Copied only where there is room.
         match queue.try_reserve() {
-            Ok(place) => place.send(IkeDatagram { path, bytes: Bytes::copy_from_slice(bytes) }),
-            Err(TrySendError::Full(()) | TrySendError::Closed(())) => {
+            Ok(place) if bytes.len() <= longest => {
+                place.send(IkeDatagram { path, bytes: Bytes::copy_from_slice(bytes) });
+            }
+            Ok(_) | Err(TrySendError::Full(()) | TrySendError::Closed(())) => {
                 lost.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -221,6 +226,13 @@ impl KnownSpis {
         let hash = spi.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         // There is a power of two of them.
         self.places.get(hash as usize & (self.places.len() - 1))
+    }
+}
+
+impl Sizes {
+    /// For a node with few peers of which there are many in a process.
+    pub fn small() -> Self {
+        Self { known: 64, unknown: 32, reports: 128, spis: 64 }
     }
 }
 

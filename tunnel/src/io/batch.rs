@@ -14,7 +14,7 @@ use tidegate_esp::Encapsulation;
 pub const DATAGRAM_MAX: usize = 1 << 16;
 
 /// How many datagrams are received at a time.
-const SLOTS: usize = 64;
+const SLOTS: usize = 32;
 /// Bytes of a send batch: what a super-packet of full segments becomes, a few times over.
 const SEND_BYTES: usize = 1 << 18;
 /// Datagrams of a send batch.

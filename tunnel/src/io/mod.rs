@@ -5,6 +5,8 @@ pub mod batch;
 pub mod clock;
 pub mod descriptor;
 mod netlink;
+pub mod netstack;
+pub(crate) mod readable;
 pub mod tun;
 pub mod udp;
 
@@ -18,7 +20,7 @@ use tidegate_esp::virtio::VirtioHeader;
 /// Where inner packets come from and go to.
 ///
 /// A device may hand out super-packets, with a virtio header that says how to cut them; a plain one gives
-/// [`VirtioHeader::default`]. Reading and writing may go on in two threads at once, each from one alone.
+/// [`VirtioHeader::default`]. One thread reads; several may write at once, and while that one reads.
 pub trait Device: Send + Sync {
     /// Readable while [`read`](Self::read) has something to give.
     fn as_fd(&self) -> BorrowedFd<'_>;

@@ -18,7 +18,7 @@ use tidegate_ike::{Framing, Path, Time};
 
 /// More parts than any super-packet has, its header included.
 const PARTS_MAX: usize = 80;
-/// What a batch holds as a rule.
+/// More than a batch holds as a rule.
 const READY: usize = 64;
 const PROTOCOL_TCP: u8 = 6;
 

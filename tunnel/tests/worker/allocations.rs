@@ -3,9 +3,11 @@
 use crate::packets::Packet;
 use crate::world::*;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use tidegate::io::batch::{ReceiveBatch, SendBatch};
 use tidegate::notice::Notice;
-use tidegate::worker::{Control, Inward, Outward};
+use tidegate::tables::Tables;
+use tidegate::worker::{Control, Incoming, Inward, Outgoing, Outward, PathMtus, Settings};
 use tidegate_alloc::Usage;
 use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
@@ -90,6 +92,21 @@ fn held_packets_use_the_same_buffers_again() {
     let before = Usage::now();
     hold(10, 1000);
     assert_eq!(Usage::since(before).allocations, 0);
+}
+
+#[test]
+fn workers_of_a_small_node_weigh_little_beside_buffers_that_nobody_touches() {
+    let tables = Tables::new();
+    let mtus = Arc::new(PathMtus::new(1500));
+    let before = Usage::now();
+    let buffers = SendBatch::new();
+    let of_buffers = Usage::since(before).live_bytes;
+    let before = Usage::now();
+    let outgoing = Outgoing::new(tables.reader(), Arc::clone(&mtus), &Settings::small());
+    let incoming = Incoming::new(tables.reader(), mtus, Offloads { tcp: true, udp: true });
+    let weight = Usage::since(before).live_bytes - of_buffers;
+    drop((buffers, outgoing, incoming));
+    assert!((10_000..64_000).contains(&weight), "{weight}");
 }
 
 fn arrival_of_junk() -> tidegate::io::batch::Arrival {

@@ -73,6 +73,19 @@ fn a_flood_of_strangers_takes_no_room_from_those_we_know() {
 }
 
 #[test]
+fn a_stranger_with_a_very_long_message_is_not_listened_to() {
+    let (mut boxes, mut inbox) = mailboxes(small());
+    boxes.spis().note(&transmitted(Framing::Bare, OURS, 0, Sender::Initiator));
+    for initiator in [OURS, THEIRS] {
+        let mut long = message(Framing::Bare, initiator, 1, Sender::Responder);
+        long.resize(20_000, 0);
+        boxes.ike(path(Framing::Bare), &long);
+    }
+    assert_eq!(inbox.lost().unknown, 1);
+    assert_eq!(all(&mut inbox), ["ike 01"]);
+}
+
+#[test]
 fn both_ends_of_an_sa_know_their_own_spi_in_either_framing() {
     for framing in [Framing::Bare, Framing::Marked] {
         let spis = KnownSpis::new(64);

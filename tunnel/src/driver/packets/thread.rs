@@ -3,7 +3,7 @@
 use super::turn::{In, Out, Outlets};
 use super::watch::{Source, Watch};
 use super::{Bell, Trouble};
-use crate::driver::clock;
+use crate::io::clock::Clock;
 use crate::worker::{Incoming, Outgoing};
 use rustix::event::PollFlags;
 use std::any::Any;
@@ -59,7 +59,7 @@ impl Works {
             wire.fds().into_iter().enumerate().for_each(|(number, fd)| watch.add(Source::Socket(number), fd));
         }
         while !bell.says_stop() {
-            let now = clock::now();
+            let now = Clock.time();
             let deadline = self.out.as_ref().and_then(|out| out.worker.next_deadline(now));
             if let Err(error) = watch.wait(now, deadline) {
                 self.outlets.mailboxes.trouble(Trouble::Poll(io::Error::from(error).kind()));
@@ -69,7 +69,7 @@ impl Works {
             if watch.bell_rang() {
                 bell.heard();
             }
-            self.turn(clock::now(), &mut watch);
+            self.turn(Clock.time(), &mut watch);
         }
     }
 

@@ -142,6 +142,15 @@ fn open_raw(listen: &Listen, address: IpAddr) -> Result<Socket, BindError> {
     Ok(Socket { fd, address, port: 0, kind: Kind::Esp })
 }
 
+/// A socket that goes by the same rules as the others, to ask the system with.
+pub(super) fn probe(remote: IpAddr, mark: Option<u32>) -> Result<OwnedFd, BindError> {
+    let address = SocketAddr::new(remote, 0);
+    let fd = create(remote, SocketType::DGRAM, None)
+        .map_err(|error| BindError::Other { address, error: error.into() })?;
+    set_mark(fd.as_fd(), mark)?;
+    Ok(fd)
+}
+
 fn create(address: IpAddr, kind: SocketType, protocol: Option<Protocol>) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     net::socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, protocol)

@@ -16,6 +16,7 @@ use super::batch::{Arrival, Channel, ReceiveBatch, SendBatch};
 use calls::Got;
 use cmsg::Message;
 use rustix::io::Errno;
+use rustix::net;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -53,6 +54,7 @@ pub enum RawEsp {
 pub struct Sockets {
     sockets: Vec<Socket>,
     ports: (u16, u16),
+    mark: Option<u32>,
     counters: Counts,
     /// Held by who lets a socket fragment for a moment.
     fragmenting: Mutex<()>,
@@ -104,12 +106,28 @@ impl Sockets {
         let port = |kind| sockets.iter().find(|socket| socket.kind == kind).map(|socket| socket.port);
         let shared = port(Kind::Shared).unwrap_or(listen.nat_port);
         let ports = (port(Kind::Ike).unwrap_or(shared), shared);
-        Ok(Self { sockets, ports, counters: Counts::default(), fragmenting: Mutex::default() })
+        Ok(Self {
+            sockets,
+            ports,
+            mark: listen.mark,
+            counters: Counts::default(),
+            fragmenting: Mutex::default(),
+        })
     }
 
     /// The ports of IKE and of ESP in UDP.
     pub fn local_ports(&self) -> (u16, u16) {
         self.ports
+    }
+
+    /// The address that the system would send from to that one, by the routes that our packets go by; `None`
+    /// where no route leads there.
+    pub fn source_towards(&self, remote: IpAddr) -> Option<IpAddr> {
+        let probe = bind::probe(remote, self.mark).ok()?;
+        // Nothing is sent by this.
+        net::connect(&probe, &SocketAddr::new(remote, self.ports.1)).ok()?;
+        let local = SocketAddr::try_from(net::getsockname(&probe).ok()?).ok()?;
+        Some(local.ip())
     }
 
     /// What has become of datagrams so far.

@@ -1,0 +1,257 @@
+//! `[node]`: who this node is, and what it runs on.
+
+use super::files::Loaded;
+use super::mistake::Fault;
+use super::reader::{Context, Section};
+use super::schema;
+use super::values::{self, ValueFault};
+use crate::mesh::{Endpoint, Role};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use tidegate_ike::auth::{LocalAuth, RemoteAuth};
+use tidegate_ike::connection::EncapsulationPolicy;
+use tidegate_ike::identity::Identity;
+
+/// What concerns this node alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeSettings {
+    /// Addresses to listen at; empty for any.
+    pub listen: Vec<IpAddr>,
+    /// The port of IKE.
+    pub port: u16,
+    /// The port of IKE and ESP behind NATs.
+    pub nat_port: u16,
+    /// Where state is kept that outlives a run.
+    pub state: PathBuf,
+    /// The socket of the control protocol.
+    pub vici: PathBuf,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// The folder that session keys are written to.
+    pub key_log: Option<PathBuf>,
+    /// Where packets come from and go to.
+    pub device: DeviceSettings,
+    /// How packets find the device.
+    pub routes: RouteTable,
+    /// What is logged, and how.
+    pub log: LogSettings,
+}
+
+/// Where packets come from and go to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceSettings {
+    /// Its kind.
+    pub kind: DeviceKind,
+    /// Its name.
+    pub name: String,
+    /// Its MTU; worked out where there is none.
+    pub mtu: Option<u16>,
+}
+
+/// Kinds of devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// A TUN interface.
+    #[default]
+    Tun,
+    /// None: tunnels are set up, and carry nothing.
+    None,
+}
+
+/// How packets find the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteTable {
+    /// The routing table.
+    pub table: u32,
+    /// The priority of our rules.
+    pub priority: u32,
+    /// The mark of our own packets.
+    pub mark: u32,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogSettings {
+    /// A level, or levels by area: `info,tidegate::engine=debug`.
+    pub level: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines, an object a line.
+    Json,
+}
+
+/// What the rest of a configuration needs of this section.
+pub(super) struct Node {
+    pub(super) settings: NodeSettings,
+    pub(super) endpoint: Endpoint,
+    pub(super) encapsulation: EncapsulationPolicy,
+    pub(super) local: Option<Loaded<LocalAuth>>,
+    pub(super) remote: Option<Loaded<RemoteAuth>>,
+}
+
+pub(super) const ROLES: (&[&str], [Role; 2]) = (&["connector", "edge"], [Role::Connector, Role::Edge]);
+
+pub(super) const ENCAPSULATIONS: (&[&str], [EncapsulationPolicy; 3]) = (
+    &["udp", "auto", "raw"],
+    [EncapsulationPolicy::Udp, EncapsulationPolicy::Auto, EncapsulationPolicy::Raw],
+);
+
+pub(super) fn read(context: &mut Context<'_>, section: &Section<'_>) -> Option<Node> {
+    let local = certificate(context, section);
+    let remote = trust(context, section, Some("crls"));
+    let name = section.parse(context, "name", values::non_empty);
+    if !section.has("name") {
+        section.missing(context, "name", "communities know this node by it");
+    }
+    let written = section.parse(context, "id", |text| text.parse().map_err(ValueFault::Identity));
+    let role = section.choice(context, "role", ROLES.0, &ROLES.1).unwrap_or_default();
+    let encapsulation = section.choice(context, "encapsulation", ENCAPSULATIONS.0, &ENCAPSULATIONS.1);
+    let settings = settings(context, section);
+    let addresses = section.parse_all(context, "addresses", values::address);
+    let subnets = section.parse_all(context, "subnets", values::range);
+    let hosts = section.parse_all(context, "hosts", values::range);
+    let name = name?;
+    let identity =
+        written.or_else(|| subject(local.as_ref())).unwrap_or_else(|| Identity::Fqdn(name.clone()));
+    let endpoint = Endpoint { name, identity, role, addresses, port: settings.port, subnets, hosts };
+    let encapsulation = encapsulation.unwrap_or(EncapsulationPolicy::Udp);
+    Some(Node { settings, endpoint, encapsulation, local, remote })
+}
+
+/// Whose certificate it is.
+pub(super) fn subject(local: Option<&Loaded<LocalAuth>>) -> Option<Identity> {
+    match local.map(|loaded| loaded.auth.as_ref()) {
+        Some(LocalAuth::Certificate(certificate)) => Some(Identity::Dn(certificate.subject().clone())),
+        _ => None,
+    }
+}
+
+/// The certificate and key of a section that may have both.
+pub(super) fn certificate(context: &mut Context<'_>, section: &Section<'_>) -> Option<Loaded<LocalAuth>> {
+    let certificate = section.text(context, "certificate");
+    let key = section.text(context, "key");
+    let (certificate, key) = match (certificate, key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (Some(_), None) if !section.has("key") => {
+            section.missing(context, "key", "the certificate needs its private key");
+            return None;
+        }
+        (None, Some(_)) if !section.has("certificate") => {
+            section.missing(context, "certificate", "the key alone proves nothing");
+            return None;
+        }
+        _ => return None,
+    };
+    match context.files.certificate(certificate.value, key.value) {
+        Ok(loaded) => Some(loaded),
+        Err((path, fault)) => {
+            let at_key = path == context.files.path(key.value) && key.value != certificate.value;
+            let (name, span) = if at_key { ("key", &key.span) } else { ("certificate", &certificate.span) };
+            context.complain_of_file(name, span, path, fault);
+            None
+        }
+    }
+}
+
+/// Anchors, and revocation lists where the section may have them.
+pub(super) fn trust(
+    context: &mut Context<'_>,
+    section: &Section<'_>,
+    lists: Option<&str>,
+) -> Option<Loaded<RemoteAuth>> {
+    let anchors = section.texts(context, "trust")?;
+    let lists = lists.and_then(|key| section.texts(context, key)).unwrap_or_default();
+    let names: Vec<&str> = anchors.iter().map(|anchor| anchor.value).collect();
+    let list_names: Vec<&str> = lists.iter().map(|list| list.value).collect();
+    match context.files.trust(&names, &list_names) {
+        Ok(loaded) => Some(loaded),
+        Err((path, fault)) => {
+            let named = |key, all: &[super::reader::At<&str>]| {
+                let found = all.iter().find(|it| path.starts_with(context.files.path(it.value)));
+                found.map(|it| (key, it.span.clone()))
+            };
+            let found = named("trust", &anchors).or_else(|| named("crls", &lists));
+            let (key, span) = found.unwrap_or(("trust", section.span.clone()));
+            context.complain_of_file(key, &span, path, fault);
+            None
+        }
+    }
+}
+
+fn settings(context: &mut Context<'_>, section: &Section<'_>) -> NodeSettings {
+    let path = |context: &mut Context<'_>, key| {
+        let text = section.text(context, key)?;
+        Some(context.files.path(text.value))
+    };
+    let port = section.port(context, "port").unwrap_or(500);
+    let nat_port = section.port(context, "nat_port").unwrap_or(4500);
+    if port == nat_port {
+        let fault = Fault::Exclusive { one: "port", other: "nat_port with the same number" };
+        context.complain(&section.span, fault);
+    }
+    NodeSettings {
+        listen: section.parse_all(context, "listen", values::ip),
+        port,
+        nat_port,
+        state: path(context, "state").unwrap_or_else(|| "/var/lib/tidegate".into()),
+        vici: path(context, "vici").unwrap_or_else(|| "/run/tidegate/vici.sock".into()),
+        metrics: section.parse(context, "metrics", |text| text.parse().map_err(|_| ValueFault::Socket)),
+        key_log: path(context, "key_log"),
+        device: device(context, section),
+        routes: routes(context, section),
+        log: log(context, section),
+    }
+}
+
+fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
+    let mut settings = DeviceSettings { kind: DeviceKind::Tun, name: "tidegate0".into(), mtu: None };
+    let Some(section) = node.section(context, "device", &schema::DEVICE) else { return settings };
+    let kinds = [DeviceKind::Tun, DeviceKind::None];
+    settings.kind = section.choice(context, "kind", &["tun", "none"], &kinds).unwrap_or_default();
+    if let Some(name) = section.parse(context, "name", values::interface) {
+        settings.name = name;
+    }
+    // The least that IPv4 hosts take, and room for the outer headers in the longest packet.
+    let mtu = section.number(context, "mtu", 576, 65_000);
+    settings.mtu = mtu.and_then(|mtu| u16::try_from(mtu).ok());
+    settings
+}
+
+fn routes(context: &mut Context<'_>, node: &Section<'_>) -> RouteTable {
+    let mut routes = RouteTable { table: 2460, priority: 210, mark: 0x7d6 };
+    let Some(section) = node.section(context, "routes", &schema::ROUTES) else { return routes };
+    // Tables 253 to 255 are the kernel's own, and a rule of priority 0 would come before its local table.
+    let table = section.number(context, "table", 1, u32::MAX);
+    let taken = table.filter(|table| (253..=255).contains(table));
+    if let Some(taken) = taken {
+        let fault = Fault::Value {
+            key: "table".into(),
+            value: taken.to_string(),
+            fault: ValueFault::Bounds { least: 256.0, most: f64::from(u32::MAX) },
+        };
+        context.complain(&section.span, fault);
+    }
+    routes.table = table.unwrap_or(routes.table);
+    routes.priority = section.number(context, "priority", 1, 32_765).unwrap_or(routes.priority);
+    routes.mark = section.number(context, "mark", 1, u32::MAX).unwrap_or(routes.mark);
+    routes
+}
+
+fn log(context: &mut Context<'_>, node: &Section<'_>) -> LogSettings {
+    let mut settings = LogSettings { level: "info".into(), format: LogFormat::Text };
+    let Some(section) = node.section(context, "log", &schema::LOG) else { return settings };
+    if let Some(level) = section.parse(context, "level", values::log_level) {
+        settings.level = level;
+    }
+    let formats = [LogFormat::Text, LogFormat::Json];
+    settings.format = section.choice(context, "format", &["text", "json"], &formats).unwrap_or_default();
+    settings
+}

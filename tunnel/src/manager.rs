@@ -1,0 +1,301 @@
+//! What an agent holds: tunnels as a service of this process.
+//!
+//! A [`TunnelManager`] is a handle; clones share one engine. Every call is a message to the control task and
+//! waits on its own: a peer that never answers keeps nobody waiting but those who asked for it.
+
+use crate::connection::Connection;
+use crate::driver::StartError;
+use crate::driver::control::{Command, Control, Parts, Question};
+use crate::driver::hub::Hub;
+use crate::driver::packets::Threads;
+use crate::engine::{LoadError, Selection, Settings, Target};
+use crate::event::Event;
+use crate::io::Device;
+use crate::io::udp::{Listen, Sockets};
+use crate::mesh::{Changes, Credentials, Defaults, Mesh, MeshError};
+use crate::route::RouteSettings;
+use crate::status::{ConnectionStatus, CountersReport};
+use std::fmt;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use tidegate_ike::auth::{LocalAuth, RemoteAuth};
+use tidegate_ike::pool::Pool;
+use tidegate_ike::{ApiMisuse, Verdict};
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that may wait for the control task; whoever comes later waits before it is one of them.
+const REQUESTS: usize = 256;
+/// Events that are kept for a listener that does not listen.
+const EVENTS: usize = 4096;
+
+/// A running engine. Clones are handles of the same one; it shuts down with the last of them, or when told.
+#[derive(Clone)]
+pub struct TunnelManager {
+    requests: mpsc::Sender<Command>,
+    hub: Arc<Hub>,
+    ports: (u16, u16),
+}
+
+/// Makes a [`TunnelManager`].
+pub struct Builder {
+    settings: Settings,
+    identity: Option<Arc<LocalAuth>>,
+    trust: Option<Arc<RemoteAuth>>,
+    defaults: Defaults,
+    device: Option<Arc<dyn Device>>,
+    listen: Listen,
+    state_folder: Option<PathBuf>,
+    routes: Option<RouteSettings>,
+    threads: Threads,
+}
+
+/// Why a request was not done.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// The attempt failed.
+    Failed(Verdict),
+    /// The request makes no sense.
+    Misuse(ApiMisuse),
+    /// The connection cannot be loaded.
+    Load(LoadError),
+    /// The mesh contradicts itself.
+    Mesh(MeshError),
+    /// A mesh needs the builder's identity and trust.
+    NoIdentity,
+    /// The engine has been shut down.
+    Stopped,
+}
+
+/// Events of one engine, from the moment that it was asked for them.
+pub struct Events {
+    inbox: mpsc::Receiver<Event>,
+}
+
+impl TunnelManager {
+    /// What a new engine is made of.
+    pub fn builder() -> Builder {
+        Builder {
+            settings: Settings::default(),
+            identity: None,
+            trust: None,
+            defaults: Defaults::default(),
+            device: None,
+            listen: Listen::default(),
+            state_folder: None,
+            routes: None,
+            threads: Threads::default(),
+        }
+    }
+
+    /// Adds a connection, or replaces the one of the same name: its SAs end, and new ones are set up as its
+    /// children want it.
+    pub async fn load(&self, connection: Connection) -> Result<(), Error> {
+        let connection = Box::new(connection);
+        self.ask(|reply| Command::Load { connection, reply }).await?.map_err(Error::Load)
+    }
+
+    /// Takes a connection away, and its SAs at both ends.
+    pub async fn unload(&self, name: &str) -> Result<(), Error> {
+        let name = name.into();
+        self.ask(|reply| Command::Unload { name, reply }).await?.map_err(Error::Misuse)
+    }
+
+    /// Adds a pool of addresses for peers that ask for one.
+    pub async fn load_pool(&self, pool: Pool) -> Result<(), Error> {
+        self.ask(|reply| Command::LoadPool { pool, reply }).await
+    }
+
+    /// Takes a pool away; true if there was one.
+    pub async fn unload_pool(&self, name: &str) -> Result<bool, Error> {
+        let name = name.into();
+        self.ask(|reply| Command::UnloadPool { name, reply }).await
+    }
+
+    /// Sets up what is named; ready when it stands, or when this attempt has failed.
+    pub async fn initiate(&self, target: Target) -> Result<(), Error> {
+        self.ask(|reply| Command::Initiate { target, reply }).await?.map(drop)
+    }
+
+    /// Ends SAs at both ends; how many, when the peers have agreed or are given up.
+    pub async fn terminate(&self, selection: Selection) -> Result<usize, Error> {
+        self.ask(|reply| Command::Terminate { selection, reply }).await?
+    }
+
+    /// Gives SAs new keys; how many.
+    pub async fn rekey(&self, selection: Selection) -> Result<usize, Error> {
+        self.ask(|reply| Command::Rekey { selection, reply }).await?
+    }
+
+    /// Names of all connections.
+    pub async fn connections(&self) -> Result<Vec<Arc<str>>, Error> {
+        self.ask(|reply| Command::Ask(Question::Connections(reply))).await
+    }
+
+    /// Whether all children of a connection that should be up are up.
+    pub async fn is_active(&self, name: &str) -> Result<bool, Error> {
+        let name = name.into();
+        self.ask(|reply| Command::Ask(Question::IsActive(name, reply))).await
+    }
+
+    /// All connections and their SAs.
+    pub async fn status(&self) -> Result<Vec<ConnectionStatus>, Error> {
+        self.ask(|reply| Command::Ask(Question::Status(reply))).await
+    }
+
+    /// What was carried and what was dropped, and why.
+    pub async fn counters(&self) -> Result<CountersReport, Error> {
+        self.ask(|reply| Command::Ask(Question::Counters(reply))).await
+    }
+
+    /// Makes the connections of a mesh those that are loaded; others than a mesh's are left alone. Only what
+    /// differs from the mesh before is touched.
+    pub async fn apply(&self, mesh: Mesh) -> Result<Changes, Error> {
+        let mesh = Box::new(mesh);
+        self.ask(|reply| Command::Apply { mesh, reply }).await?
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        let (listener, inbox) = mpsc::channel(EVENTS);
+        self.hub.listen(listener);
+        Events { inbox }
+    }
+
+    /// Whether the engine runs.
+    pub fn is_running(&self) -> bool {
+        self.hub.running.load(Ordering::Acquire)
+    }
+
+    /// The ports that IKE, and IKE and ESP together, are reached at.
+    pub fn ports(&self) -> (u16, u16) {
+        self.ports
+    }
+
+    /// Ends all SAs at both ends, gives back routes and sockets, and stops. Ready when that is done.
+    pub async fn shutdown(&self) {
+        // An engine that has stopped already needs no more of it.
+        let _ = self.ask(|reply| Command::Shutdown { reply }).await;
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Stopped)
+    }
+}
+
+impl Builder {
+    /// How this node proves to the peers of a mesh who it is.
+    #[must_use]
+    pub fn identity(self, auth: Arc<LocalAuth>) -> Self {
+        Self { identity: Some(auth), ..self }
+    }
+
+    /// How the peers of a mesh prove who they are.
+    #[must_use]
+    pub fn trust(self, trust: Arc<RemoteAuth>) -> Self {
+        Self { trust: Some(trust), ..self }
+    }
+
+    /// What the connections of a mesh have in common: proposals, lifetimes, and how they are kept.
+    #[must_use]
+    pub fn defaults(self, defaults: Defaults) -> Self {
+        Self { defaults, ..self }
+    }
+
+    /// Where inner packets come from and go to.
+    #[must_use]
+    pub fn device(self, device: Arc<dyn Device>) -> Self {
+        Self { device: Some(device), ..self }
+    }
+
+    /// Addresses and ports to be reached at.
+    #[must_use]
+    pub fn listen(self, listen: Listen) -> Self {
+        Self { listen, ..self }
+    }
+
+    /// Where the last mesh is kept, for a start without whoever made it.
+    #[must_use]
+    pub fn state_folder(self, folder: PathBuf) -> Self {
+        Self { state_folder: Some(folder), ..self }
+    }
+
+    /// Lets the kernel route into the device, which has to be a network interface.
+    #[must_use]
+    pub fn routes(self, routes: RouteSettings) -> Self {
+        Self { routes: Some(routes), ..self }
+    }
+
+    /// How many threads carry packets.
+    #[must_use]
+    pub fn threads(self, threads: Threads) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Limits and rates of the engine.
+    #[must_use]
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Opens sockets and starts threads; has to be called within a tokio runtime, which control runs on.
+    pub async fn start(self) -> Result<TunnelManager, StartError> {
+        let device = self.device.ok_or(StartError::NoDevice)?;
+        let sockets = Arc::new(Sockets::bind(&self.listen).map_err(StartError::Bind)?);
+        let ports = sockets.local_ports();
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        let hub = Arc::new(Hub::new());
+        let defaults = self.defaults;
+        let credentials = self.identity.zip(self.trust);
+        let credentials = credentials.map(|(local, remote)| Credentials { local, remote, defaults });
+        let parts = Parts {
+            settings: self.settings,
+            credentials,
+            device,
+            sockets,
+            listen: self.listen,
+            state_folder: self.state_folder,
+            routes: self.routes,
+            threads: self.threads,
+            requests: inbox,
+            hub: Arc::clone(&hub),
+        };
+        let control = Control::start(parts)?;
+        tokio::spawn(control.run());
+        Ok(TunnelManager { requests, hub, ports })
+    }
+}
+
+impl Events {
+    /// The next event; `None` when the engine has stopped.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.inbox.recv().await
+    }
+}
+
+impl futures_core::Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.inbox.poll_recv(context)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(verdict) => verdict.fmt(f),
+            Self::Misuse(misuse) => misuse.fmt(f),
+            Self::Load(error) => error.fmt(f),
+            Self::Mesh(error) => error.fmt(f),
+            Self::NoIdentity => f.write_str("a mesh needs the identity and trust that the builder takes"),
+            Self::Stopped => f.write_str("the engine has been shut down"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

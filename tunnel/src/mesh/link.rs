@@ -1,0 +1,213 @@
+//! One connection of a mesh.
+
+use super::Address;
+use crate::connection::{After, Child, Connection, Retry, Start};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_esp::{AddressRange, Marking, TfcPadding, TrafficSelector};
+use tidegate_ike::ChildConfig;
+use tidegate_ike::auth::{LocalAuth, RemoteAuth};
+use tidegate_ike::connection::{
+    ChildLifetimes, ChildStart, Childless, EncapsulationPolicy, IkeLifetimes, LocalEnd, RemoteEnd,
+    Retransmission,
+};
+use tidegate_ike::identity::{Identity, IdentityPattern};
+use tidegate_ike::narrow::ConfiguredSelector;
+use tidegate_ike::proposal::{EspProposal, IkeProposal};
+
+/// One connection of a mesh, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// Its name, which is the peer's.
+    pub name: Arc<str>,
+    /// Who we say we are.
+    pub local: Identity,
+    /// Who the peer must be.
+    pub peer: Identity,
+    /// Where the peer is; empty for anywhere.
+    pub addresses: Vec<Address>,
+    /// The port of the peer's first packet.
+    pub port: u16,
+    /// What is carried.
+    pub children: Vec<LinkChild>,
+    /// Who begins.
+    pub initiator: Initiator,
+}
+
+/// What one child of a link carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkChild {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Our side. A connector that passes packets on has the same for thousands of edges.
+    pub local: Arc<[AddressRange]>,
+    /// The peer's side.
+    pub remote: Arc<[AddressRange]>,
+}
+
+/// Who begins a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initiator {
+    /// We do, and again whenever it is gone.
+    Us,
+    /// We wait for the peer.
+    Peer,
+    /// Both do; what they make twice is settled to one.
+    Either,
+}
+
+/// What the connections of a mesh have in common.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// How we prove who we are.
+    pub local: Arc<LocalAuth>,
+    /// How a peer has to.
+    pub remote: Arc<RemoteAuth>,
+    /// All else.
+    pub defaults: Defaults,
+}
+
+/// How the connections of a mesh are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Defaults {
+    /// Addresses of ours that they may use; empty for any.
+    pub local_addresses: Vec<IpAddr>,
+    /// The port that our first packet leaves from.
+    pub local_port: u16,
+    /// IKE proposals, the most wanted first.
+    pub proposals: Vec<IkeProposal>,
+    /// ESP proposals, the most wanted first.
+    pub esp_proposals: Vec<EspProposal>,
+    /// When IKE SAs are renewed.
+    pub lifetimes: IkeLifetimes,
+    /// When children are renewed.
+    pub child_lifetimes: ChildLifetimes,
+    /// Ask the peer for a sign of life after this much silence.
+    pub liveness: Option<Duration>,
+    /// How requests are sent again.
+    pub retransmission: Retransmission,
+    /// Largest datagram of a fragmented message.
+    pub fragment_size: Option<u16>,
+    /// What to do about NATs.
+    pub encapsulation: EncapsulationPolicy,
+    /// Speak MOBIKE.
+    pub mobike: bool,
+    /// How failed attempts are repeated.
+    pub retry: Retry,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            local_addresses: Vec::new(),
+            local_port: 500,
+            proposals: IkeProposal::default_list(),
+            esp_proposals: EspProposal::default_list(),
+            lifetimes: IkeLifetimes::default(),
+            child_lifetimes: ChildLifetimes::default(),
+            liveness: Some(Duration::from_secs(10)),
+            retransmission: Retransmission::default(),
+            fragment_size: Some(1280),
+            encapsulation: EncapsulationPolicy::Udp,
+            mobike: true,
+            retry: Retry { most: LONGEST_WAIT, ..Retry::default() },
+        }
+    }
+}
+
+/// A connector that comes back has its edges back in 15 seconds, so none of them may sleep longer: the last
+/// two repetitions of a request are 10 s apart.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+impl Credentials {
+    /// These, and everything else as most want it.
+    pub fn new(local: Arc<LocalAuth>, remote: Arc<RemoteAuth>) -> Self {
+        Self { local, remote, defaults: Defaults::default() }
+    }
+}
+
+impl Link {
+    /// What the engine loads for it.
+    pub fn connection(&self, credentials: &Credentials) -> Connection {
+        let Defaults { retry, .. } = credentials.defaults;
+        let (addresses, names) = self.remote_addresses();
+        let children = self.children.iter().map(|child| self.child(child, &credentials.defaults));
+        Connection { ike: self.ike(credentials, addresses), names, children: children.collect(), retry }
+    }
+
+    fn ike(&self, credentials: &Credentials, addresses: Vec<AddressRange>) -> tidegate_ike::Connection {
+        let defaults = &credentials.defaults;
+        tidegate_ike::Connection {
+            name: Arc::clone(&self.name),
+            local: LocalEnd {
+                identity: self.local.clone(),
+                auth: Arc::clone(&credentials.local),
+                addresses: defaults.local_addresses.clone(),
+                port: defaults.local_port,
+            },
+            remote: RemoteEnd {
+                identity: IdentityPattern::Exact(self.peer.clone()),
+                auth: Arc::clone(&credentials.remote),
+                addresses,
+                port: self.port,
+            },
+            proposals: defaults.proposals.clone(),
+            children: Vec::new(),
+            lifetimes: defaults.lifetimes,
+            liveness: defaults.liveness,
+            retransmission: defaults.retransmission,
+            fragment_size: defaults.fragment_size,
+            encapsulation: defaults.encapsulation,
+            mobike: defaults.mobike,
+            childless: Childless::Allow,
+            request_addresses: Vec::new(),
+            pools: Vec::new(),
+            verify_pfs: false,
+        }
+    }
+
+    /// Addresses bind the peer to them when it begins. With a name among them they cannot, since who knows
+    /// what it stands for: then all go as names, and the peer may come from anywhere.
+    fn remote_addresses(&self) -> (Vec<AddressRange>, Vec<String>) {
+        let ip = |address: &Address| match address {
+            Address::Ip(ip) => Some(AddressRange::host(*ip)),
+            Address::Name(_) => None,
+        };
+        match self.addresses.iter().map(ip).collect() {
+            Some(addresses) => (addresses, Vec::new()),
+            None => (Vec::new(), self.addresses.iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    fn child(&self, child: &LinkChild, defaults: &Defaults) -> Child {
+        let (start, end) = match self.initiator {
+            Initiator::Peer => (Start::Wait, After::Clear),
+            Initiator::Us | Initiator::Either => (Start::AtOnce, After::Restart),
+        };
+        let with_ike = match start {
+            Start::AtOnce => ChildStart::WithIke,
+            Start::Wait | Start::OnTraffic => ChildStart::OnDemand,
+        };
+        let config = ChildConfig {
+            name: Arc::clone(&child.name),
+            local: selectors(&child.local),
+            remote: selectors(&child.remote),
+            proposals: defaults.esp_proposals.clone(),
+            lifetimes: defaults.child_lifetimes,
+            replay_window: REPLAY_WINDOW,
+            tfc: TfcPadding::None,
+            marking: Marking::default(),
+            start: with_ike,
+        };
+        Child { config, start, on_close: end, on_death: end }
+    }
+}
+
+/// As [`ChildConfig::new`] has it.
+const REPLAY_WINDOW: u16 = 1024;
+
+fn selectors(ranges: &[AddressRange]) -> Vec<ConfiguredSelector> {
+    let fixed = |range: &AddressRange| ConfiguredSelector::Fixed(TrafficSelector::for_addresses(*range));
+    ranges.iter().map(fixed).collect()
+}

@@ -1,0 +1,8 @@
+//! The configuration file.
+
+mod any_text;
+mod changes;
+mod connections;
+mod example;
+mod mistakes;
+mod support;

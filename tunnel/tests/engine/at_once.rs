@@ -1,0 +1,120 @@
+//! Two ends that begin at the same time end with one set of SAs.
+
+use crate::node::EngineNode;
+use crate::world::{ONE, TWO, World, ask, assert_one_set, pair, tell, wait_for, world};
+use tidegate::action::Outcome;
+use tidegate::connection::{After, Connection, Start};
+use tidegate::engine::Target;
+use tidegate_ike::narrow::ConfiguredSelector;
+use tidegate_sim::{Chance, Conditions, MILLISECOND, NodeId, SECOND, SimRandom, for_each_seed};
+
+/// A connection with a second child.
+fn with_more(between: crate::world::Between, start: Start, after: After) -> Connection {
+    let mut child = between.child("more", start, after);
+    let net =
+        |n: u8| vec![ConfiguredSelector::Fixed(format!("172.16.{n}.0/24").parse().expect("a selector"))];
+    (child.config.local, child.config.remote) = (net(between.us), net(between.them));
+    between.connection(start, after).with_child(child)
+}
+
+/// Both begin within so many milliseconds of each other.
+fn both_begin(
+    seed: u64,
+    apart: u64,
+    conditions: Conditions,
+    one: Connection,
+    two: Connection,
+) -> (World, NodeId, NodeId) {
+    let mut world = world(seed);
+    world.network.set_conditions(conditions);
+    let (a, b) = (add_seeded(&mut world, seed, 1), add_seeded(&mut world, seed, 2));
+    let passive = if seed % 2 == 0 { (b, TWO.passive()) } else { (a, ONE.passive()) };
+    // Whoever is later can answer all the same.
+    tell(&mut world, passive.0, |node, now| node.load(now, passive.1));
+    let (first, second) = if seed % 2 == 0 { ((a, one), (b, two)) } else { ((b, two), (a, one)) };
+    tell(&mut world, first.0, |node, now| node.load(now, first.1));
+    world.run_for(apart * MILLISECOND);
+    tell(&mut world, second.0, |node, now| node.load(now, second.1));
+    (world, a, b)
+}
+
+fn add_seeded(world: &mut World, seed: u64, n: u8) -> NodeId {
+    let address = crate::world::address(n);
+    world.add(EngineNode::new(seed * 2 + u64::from(n), address), &[address])
+}
+
+#[test]
+fn both_begin_and_one_set_is_left() {
+    for_each_seed(60, |seed| {
+        let mut random = SimRandom::new(seed);
+        let conditions = Conditions {
+            delay: (5 + random.below(60)) * MILLISECOND,
+            jitter: random.below(60) * MILLISECOND,
+            ..Conditions::PERFECT
+        };
+        let apart = random.below(150);
+        let (mut world, a, b) = both_begin(seed, apart, conditions, ONE.kept_up(), TWO.kept_up());
+        // From the first child on there is one at any time: what either end sends arrives.
+        world.run_until(10 * SECOND, |world| {
+            world.node(a).engine.is_active("to-2") && world.node(b).engine.is_active("to-1")
+        });
+        world.run_for(300 * MILLISECOND);
+        let now = world.now();
+        for (node, stream) in [(a, ONE.stream()), (b, TWO.stream())] {
+            world.node_mut(node).send_from(now, 20 * MILLISECOND, vec![stream]);
+        }
+        world.run_for(30 * SECOND);
+        for node in [a, b] {
+            world.node_mut(node).stop_sending();
+        }
+        world.run_for(SECOND);
+        let (one, two) = (world.node(a), world.node(b));
+        assert!(one.held_back.is_empty() && two.held_back.is_empty(), "a moment without an SA");
+        assert_eq!((one.sealed.len(), two.sealed.len()), (two.total_received(), one.total_received()));
+        assert_one_set(&mut world, a, b);
+    });
+}
+
+#[test]
+fn both_begin_on_a_bad_network_with_two_children_and_one_set_is_left() {
+    for_each_seed(60, |seed| {
+        let mut random = SimRandom::new(seed);
+        let conditions = Conditions {
+            loss: Chance::percent(random.below(30) as u32),
+            duplication: Chance::percent(5),
+            delay: (5 + random.below(100)) * MILLISECOND,
+            jitter: random.below(100) * MILLISECOND,
+            ..Conditions::PERFECT
+        };
+        let (one, two) =
+            (with_more(ONE, Start::AtOnce, After::Restart), with_more(TWO, Start::AtOnce, After::Restart));
+        let apart = random.below(300);
+        let (mut world, a, b) = both_begin(seed, apart, conditions, one, two);
+        world.run_for(60 * SECOND);
+        world.network.set_conditions(Conditions { delay: 10 * MILLISECOND, ..Conditions::PERFECT });
+        world.run_for(120 * SECOND);
+        assert_one_set(&mut world, a, b);
+        assert_eq!(world.node(a).children(world.now(), "to-2").len(), 2);
+    });
+}
+
+#[test]
+fn both_ask_for_the_same_child_on_one_ike_sa_and_one_is_left() {
+    for_each_seed(30, |seed| {
+        let (one, two) =
+            (with_more(ONE, Start::Wait, After::Clear), with_more(TWO, Start::Wait, After::Clear));
+        let (mut world, a, b) = pair(seed, one, two);
+        let net = Target::Child { connection: None, child: "net".into() };
+        let up = ask(&mut world, a, |engine, now, ticket| engine.initiate(now, &net, ticket));
+        assert_eq!(wait_for(&mut world, a, up), Outcome::Done(1));
+        world.run_for(5 * SECOND);
+        let more = Target::Child { connection: None, child: "more".into() };
+        let first = ask(&mut world, a, |engine, now, ticket| engine.initiate(now, &more, ticket));
+        world.run_for(seed % 15 * MILLISECOND);
+        let second = ask(&mut world, b, |engine, now, ticket| engine.initiate(now, &more, ticket));
+        assert_eq!(wait_for(&mut world, a, first), Outcome::Done(1));
+        assert_eq!(wait_for(&mut world, b, second), Outcome::Done(1));
+        world.run_for(30 * SECOND);
+        assert_one_set(&mut world, a, b);
+    });
+}

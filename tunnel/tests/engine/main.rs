@@ -1,0 +1,16 @@
+//! Engines on a simulated network, with workers that seal and open what their tables say.
+
+#![allow(
+    unreachable_pub,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test binary: it is told its seeds by the environment, and may tell its run"
+)]
+
+mod at_once;
+mod many;
+mod node;
+mod policy;
+mod requests;
+mod starting;
+mod world;

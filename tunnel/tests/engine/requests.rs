@@ -1,0 +1,212 @@
+//! What agents ask for: up, down, new keys, and gone.
+
+use crate::world::{ONE, TWO, address, ask, assert_one_set, pair, tell, wait_for};
+use std::net::IpAddr;
+use tidegate::action::Outcome;
+use tidegate::connection::{After, Start};
+use tidegate::engine::{LoadError, Selection, Target};
+use tidegate::event::Event;
+use tidegate_ike::{ApiMisuse, Cause};
+use tidegate_sim::{MILLISECOND, SECOND};
+
+const TO_2: fn() -> Selection = || Selection::Connection("to-2".into());
+
+#[test]
+fn what_is_taken_down_stays_down_at_both_ends_until_it_is_asked_for() {
+    let (mut world, a, b) = pair(1, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    let down = ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &TO_2(), ticket));
+    assert_eq!(world.node(a).outcome(down), None, "the peer has not agreed yet");
+    assert_eq!(wait_for(&mut world, a, down), Outcome::Done(1));
+    world.run_for(120 * SECOND);
+    assert!(!world.node(a).engine.is_active("to-2") && !world.node(b).engine.is_active("to-1"));
+    assert!(world.node(a).engine.is_idle() && world.node(b).engine.is_idle());
+    let up = tell(&mut world, a, |node, now| node.initiate(now, "to-2"));
+    assert_eq!(wait_for(&mut world, a, up), Outcome::Done(1));
+    assert_one_set(&mut world, a, b);
+}
+
+#[test]
+fn a_child_alone_can_be_taken_down_by_name_and_by_its_spi() {
+    let (mut world, a, b) = pair(2, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    let named = Selection::Child { connection: None, child: "net".into() };
+    let down = ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &named, ticket));
+    assert_eq!(wait_for(&mut world, a, down), Outcome::Done(1));
+    world.run_for(30 * SECOND);
+    assert_eq!(world.node(a).standing(world.now(), "to-2").len(), 1, "the IKE SA stays");
+    assert!(world.node(b).children(world.now(), "to-1").is_empty());
+    let up = tell(&mut world, a, |node, now| node.initiate(now, "to-2"));
+    assert_eq!(wait_for(&mut world, a, up), Outcome::Done(1));
+    assert_one_set(&mut world, a, b);
+    let spi = world.node(b).children(world.now(), "to-1")[0].spi_in;
+    let spi = Selection::ChildSa(tidegate_esp::Spi::new(spi).expect("it is one"));
+    let down = ask(&mut world, b, |engine, now, ticket| engine.terminate(now, &spi, ticket));
+    assert_eq!(wait_for(&mut world, b, down), Outcome::Done(1));
+    // It is kept up by the other end.
+    world.run_for(10 * SECOND);
+    assert_one_set(&mut world, a, b);
+}
+
+#[test]
+fn an_attempt_under_way_can_be_taken_down_and_whoever_waits_for_it_is_told() {
+    let (mut world, a, _) = pair(3, ONE.kept_up(), TWO.passive());
+    world.network.cut(&[address(1)], &[address(2)], tidegate_sim::Way::Both);
+    let up = tell(&mut world, a, |node, now| node.initiate(now, "to-2"));
+    world.run_for(SECOND);
+    let number = world.node(a).connection(world.now(), "to-2").sas[0].id;
+    let down =
+        ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &Selection::IkeSa(number), ticket));
+    assert_eq!(wait_for(&mut world, a, down), Outcome::Done(1));
+    let Some(Outcome::Failed(verdict)) = world.node(a).outcome(up) else { panic!("nobody was told") };
+    assert_eq!(verdict.cause, Cause::ClosedByUs);
+    let began = world.node(a).began.len();
+    world.run_for(60 * SECOND);
+    assert_eq!(world.node(a).began.len(), began);
+}
+
+#[test]
+fn new_keys_are_made_for_children_and_ike_sas_under_traffic() {
+    let (mut world, a, b) = pair(4, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    for (node, stream) in [(a, ONE.stream()), (b, TWO.stream())] {
+        tell(&mut world, node, |node, now| node.send_from(now, 5 * MILLISECOND, vec![stream]));
+    }
+    let child = Selection::Child { connection: Some("to-2".into()), child: "net".into() };
+    let before = world.node(a).children(world.now(), "to-2")[0].spi_in;
+    let rekeyed = ask(&mut world, a, |engine, now, ticket| engine.rekey(now, &child, ticket));
+    assert_eq!(wait_for(&mut world, a, rekeyed), Outcome::Done(1));
+    assert_ne!(world.node(a).children(world.now(), "to-2")[0].spi_in, before);
+    let old = world.node(a).standing(world.now(), "to-2")[0].id;
+    let rekeyed = ask(&mut world, a, |engine, now, ticket| engine.rekey(now, &TO_2(), ticket));
+    assert_eq!(wait_for(&mut world, a, rekeyed), Outcome::Done(1));
+    assert_ne!(world.node(a).standing(world.now(), "to-2")[0].id, old);
+    world.run_for(10 * SECOND);
+    for node in [a, b] {
+        world.node_mut(node).stop_sending();
+    }
+    world.run_for(SECOND);
+    let (one, two) = (world.node(a), world.node(b));
+    assert_eq!((one.sealed.len(), two.sealed.len()), (two.total_received(), one.total_received()));
+    assert!(one.sealed.len() > 2_000 && one.held_back.is_empty() && two.held_back.is_empty());
+    assert_eq!(one.unknown_esp + two.unknown_esp, 0);
+    assert_one_set(&mut world, a, b);
+}
+
+#[test]
+fn an_idle_responder_moves_on_a_dummy_packet() {
+    let (mut world, a, b) = pair(5, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    let child = Selection::Child { connection: None, child: "net".into() };
+    let rekeyed = ask(&mut world, a, |engine, now, ticket| engine.rekey(now, &child, ticket));
+    assert_eq!(wait_for(&mut world, a, rekeyed), Outcome::Done(1));
+    world.run_for(SECOND);
+    let children = world.node(b).children(world.now(), "to-1");
+    assert_eq!(children[0].received.packets, 1, "the dummy: {children:?}");
+    assert_one_set(&mut world, a, b);
+}
+
+#[test]
+fn whoever_has_gone_away_is_told_nothing() {
+    let (mut world, a, _) = pair(6, ONE.passive(), TWO.passive());
+    let up = tell(&mut world, a, |node, now| node.initiate(now, "to-2"));
+    tell(&mut world, a, |node, now| node.act(now, |engine, _| engine.cancel(up)));
+    world.run_for(10 * SECOND);
+    assert_eq!(world.node(a).outcome(up), None);
+    assert!(world.node(a).engine.is_active("to-2"), "what was asked for is done all the same");
+}
+
+#[test]
+fn what_makes_no_sense_is_said_at_once() {
+    let mut nowhere = ONE.passive();
+    nowhere.ike.remote.addresses.clear();
+    let (mut world, a, _) = pair(7, nowhere, TWO.passive());
+    let misuse = |world: &mut crate::world::World, target: Target| {
+        let ticket = ask(world, a, |engine, now, ticket| engine.initiate(now, &target, ticket));
+        world.node(a).outcome(ticket).cloned()
+    };
+    let child = |connection: Option<&str>, child: &str| Target::Child {
+        connection: connection.map(Into::into),
+        child: child.into(),
+    };
+    let no_child = Outcome::Misuse(ApiMisuse::NoSuchChild("x".into()));
+    assert_eq!(misuse(&mut world, child(None, "x")), Some(no_child.clone()));
+    assert_eq!(misuse(&mut world, child(Some("to-2"), "x")), Some(no_child));
+    let no_connection = Outcome::Misuse(ApiMisuse::NoSuchConnection("to-9".into()));
+    assert_eq!(misuse(&mut world, Target::Connection("to-9".into())), Some(no_connection));
+    let no_address = Outcome::Misuse(ApiMisuse::NoRemoteAddress);
+    assert_eq!(misuse(&mut world, Target::Connection("to-2".into())), Some(no_address));
+    let unknown =
+        ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &Selection::IkeSa(99), ticket));
+    assert_eq!(world.node(a).outcome(unknown), Some(&Outcome::Misuse(ApiMisuse::NoSuchSa)));
+    let twice = ONE.passive().with_child(ONE.child("net", Start::Wait, After::Clear));
+    let refused = tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.load(now, twice)));
+    assert_eq!(refused, Err(LoadError::DuplicateChild("net".into())));
+    let gone = tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.unload(now, "to-9")));
+    assert_eq!(gone, Err(ApiMisuse::NoSuchConnection("to-9".into())));
+}
+
+#[test]
+fn names_are_looked_up_before_each_attempt_and_their_addresses_tried_in_turn() {
+    let mut named = ONE.kept_up();
+    named.ike.remote.addresses.clear();
+    named.names = vec!["two.example".into()];
+    let (mut world, a, b) = pair(8, named, TWO.passive());
+    // The resolver never answers the first question.
+    world.run_for(25 * SECOND);
+    let unresolved = |(_, event): &(u64, Event)| matches!(event, Event::Retry { verdict, .. } if verdict.cause == Cause::Unresolved);
+    assert!(world.node(a).events.iter().any(unresolved));
+    assert!(world.node(a).began.is_empty());
+    // Then it knows one address too many, the wrong one first or second.
+    let wrong: IpAddr = "192.0.2.99".parse().expect("an address");
+    world.node_mut(a).names.insert("two.example".into(), vec![wrong, address(2)]);
+    world.run_for(90 * SECOND);
+    assert!(world.node(a).lookups.len() >= 2);
+    assert_one_set(&mut world, a, b);
+    // The peer moves to where its name says it is, and is found there.
+    let moved: IpAddr = "192.0.2.77".parse().expect("an address");
+    world.node_mut(a).names.insert("two.example".into(), vec![moved]);
+    world.crash(b);
+    world.set_addresses(b, &[moved]);
+    let mut fresh = crate::node::EngineNode::new(99, moved);
+    fresh.load(world.now(), TWO.passive());
+    world.restart(b, fresh);
+    world.run_for(90 * SECOND);
+    assert_one_set(&mut world, a, b);
+}
+
+#[test]
+fn without_an_address_of_ours_nothing_begins_and_with_one_it_does_at_once() {
+    let (mut world, a, b) = pair(9, ONE.passive(), TWO.passive());
+    tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.set_local_addresses(now, Vec::new())));
+    tell(&mut world, a, |node, now| node.load(now, ONE.kept_up()));
+    world.run_for(300 * SECOND);
+    assert!(world.node(a).began.is_empty());
+    tell(&mut world, a, |node, now| {
+        node.act(now, |engine, now| engine.set_local_addresses(now, vec![address(1)]));
+    });
+    world.run_for(SECOND);
+    assert_one_set(&mut world, a, b);
+}
+
+#[test]
+fn everything_is_closed_at_the_peers_when_we_go() {
+    let (mut world, a, b) = pair(10, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    let gone = ask(&mut world, a, |engine, now, ticket| engine.shutdown(now, ticket));
+    assert_eq!(wait_for(&mut world, a, gone), Outcome::Done(1));
+    world.run_for(30 * SECOND);
+    assert!(world.node(a).engine.is_idle() && world.node(b).engine.is_idle());
+    assert!(!tell(&mut world, a, |node, now| node.send(now, ONE.stream())), "closed, and nothing in clear");
+}
+
+#[test]
+fn a_peer_that_does_not_answer_holds_us_up_for_two_seconds() {
+    let (mut world, a, b) = pair(11, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    world.crash(b);
+    let began = world.now();
+    let gone = ask(&mut world, a, |engine, now, ticket| engine.shutdown(now, ticket));
+    assert_eq!(wait_for(&mut world, a, gone), Outcome::Done(0));
+    assert_eq!(world.now() - began, 2 * SECOND);
+}

@@ -1,0 +1,157 @@
+//! What an agent does with a manager, on loopback and without privileges.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+use support::{Node, packet, rekeyed, up};
+use tidegate::connection::Child;
+use tidegate::engine::{Selection, Target};
+use tidegate::mesh::{Endpoint, Mesh, Role};
+use tidegate::{Error, TunnelManager};
+use tidegate_ike::{ApiMisuse, Cause};
+
+async fn pair() -> (Node, Node) {
+    let (a, b) = (Node::start(1).await, Node::start(2).await);
+    b.manager.load(b.connection_with(&a, Child::new)).await.unwrap();
+    (a, b)
+}
+
+fn everything_of(name: &str) -> Selection {
+    Selection::Connection(name.into())
+}
+
+#[tokio::test]
+async fn packets_cross_both_ways_once_a_connection_is_initiated() {
+    let (a, b) = pair().await;
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
+    assert!(a.manager.is_active("to-2").await.unwrap());
+    for (from, to) in [(&a, &b), (&b, &a)] {
+        let sent = packet(from, to, b"through the tunnel");
+        from.inside.send(&sent).unwrap();
+        assert_eq!(to.receive().await, sent);
+    }
+    let counters = a.manager.counters().await.unwrap();
+    assert_eq!((counters.sent.packets, counters.received.packets), (1, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_starts_at_once_comes_up_by_itself_and_says_so() {
+    let (a, b) = pair().await;
+    let mut events = a.manager.events();
+    a.manager.load(a.connection_with(&b, Child::kept_up)).await.unwrap();
+    assert_eq!(up(&mut events).await.ip(), b.address);
+    let status = a.manager.status().await.unwrap();
+    assert_eq!(status[0].state, "up");
+    assert_eq!(status[0].sas[0].peer.as_deref(), Some("node-2.example"));
+    assert_eq!(status[0].sas[0].children[0].name, "net");
+}
+
+#[tokio::test]
+async fn the_first_packet_brings_a_connection_up_and_is_not_lost() {
+    let (a, b) = pair().await;
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    let sent = packet(&a, &b, b"knock");
+    a.inside.send(&sent).unwrap();
+    assert_eq!(b.receive().await, sent);
+}
+
+#[tokio::test]
+async fn new_keys_come_without_a_gap_and_traffic_goes_on() {
+    let (a, b) = pair().await;
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
+    let mut events = a.manager.events();
+    let child = Selection::Child { connection: None, child: "net".into() };
+    assert_eq!(a.manager.rekey(child).await.unwrap(), 1);
+    rekeyed(&mut events).await;
+    let sent = packet(&a, &b, b"under new keys");
+    a.inside.send(&sent).unwrap();
+    assert_eq!(b.receive().await, sent);
+}
+
+#[tokio::test]
+async fn terminating_ends_the_sas_at_both_ends_and_says_how_many() {
+    let (a, b) = pair().await;
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
+    assert_eq!(a.manager.terminate(everything_of("to-2")).await.unwrap(), 1);
+    assert!(!a.manager.is_active("to-2").await.unwrap());
+    assert!(b.manager.status().await.unwrap()[0].sas.is_empty());
+}
+
+#[tokio::test]
+async fn a_peer_that_never_answers_keeps_nobody_else_waiting() {
+    let (a, b) = pair().await;
+    let mut dead = a.connection_with(&b, Child::new);
+    dead.ike.name = "dead".into();
+    dead.ike.remote.port = 9;
+    a.manager.load(dead).await.unwrap();
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    let manager = a.manager.clone();
+    let hopeless = tokio::spawn(async move { manager.initiate(Target::Connection("dead".into())).await });
+    let start = Instant::now();
+    a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(!hopeless.is_finished());
+    a.manager.unload("dead").await.unwrap();
+    assert!(matches!(hopeless.await.unwrap(), Err(Error::Failed(_) | Error::Misuse(_))));
+}
+
+#[tokio::test]
+async fn a_wrong_secret_fails_with_a_verdict_that_says_so() {
+    let (a, b) = pair().await;
+    let mut wrong = a.connection_with(&b, Child::new);
+    wrong.ike.local.auth = std::sync::Arc::new(tidegate_ike::auth::LocalAuth::Psk(
+        tidegate_ike::crypto::Secret::new(b"x".to_vec()),
+    ));
+    a.manager.load(wrong).await.unwrap();
+    let Err(Error::Failed(verdict)) = a.manager.initiate(Target::Connection("to-2".into())).await else {
+        panic!("the peer let us in");
+    };
+    assert!(matches!(verdict.cause, Cause::Authentication(_) | Cause::Refused(_)), "{verdict}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_misuse_and_not_a_failure() {
+    let node = Node::start(1).await;
+    let nobody = node.manager.initiate(Target::Connection("nobody".into())).await;
+    assert!(matches!(nobody, Err(Error::Misuse(ApiMisuse::NoSuchConnection(_)))));
+    assert!(matches!(node.manager.unload("nobody").await, Err(Error::Misuse(_))));
+    let mesh = Mesh {
+        node: Endpoint::new("a", "a.example".parse().unwrap(), Role::Edge),
+        peers: Vec::new(),
+        communities: Vec::new(),
+    };
+    assert!(matches!(node.manager.apply(mesh).await, Err(Error::NoIdentity)));
+}
+
+#[tokio::test]
+async fn shutting_down_ends_the_sas_at_the_peer_and_every_handle() {
+    let (a, b) = pair().await;
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
+    let (other, mut events) = (a.manager.clone(), a.manager.events());
+    a.manager.shutdown().await;
+    assert!(!other.is_running());
+    assert!(matches!(other.status().await, Err(Error::Stopped)));
+    while events.next().await.is_some() {}
+    assert!(b.manager.status().await.unwrap()[0].sas.is_empty());
+}
+
+#[tokio::test]
+async fn an_engine_ends_with_its_last_handle() {
+    let (a, b) = pair().await;
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
+    let mut events = b.manager.events();
+    drop(a);
+    support::until(&mut events, |event| matches!(event, tidegate::Event::Down { .. }).then_some(())).await;
+}
+
+#[test]
+fn handles_may_go_anywhere() {
+    fn anywhere<T: Clone + Send + Sync + 'static>() {}
+    anywhere::<TunnelManager>();
+}

@@ -1,0 +1,291 @@
+//! What each command does and answers.
+
+use crate::fake::{Asked, Fake, House, soon, two_connections};
+use std::time::{Duration, Instant};
+use tidegate::vici::control::{Selection, Target};
+use tidegate::vici::{ClientError, Message};
+use tidegate_esp::Spi;
+
+async fn ask(house: &House, command: &str, arguments: Message) -> Result<Message, ClientError> {
+    soon(house.client().await.request(command, &arguments)).await
+}
+
+async fn streamed(house: &House, command: &str, event: &str, arguments: Message) -> Vec<Message> {
+    let mut seen = Vec::new();
+    let mut client = house.client().await;
+    let answer = soon(client.stream(command, event, &arguments, |message| seen.push(message))).await;
+    assert_eq!(answer.expect("it is known"), Message::new(), "a stream ends with an empty answer");
+    seen
+}
+
+fn refusal(outcome: Result<Message, ClientError>) -> String {
+    match outcome {
+        Err(ClientError::Refused(reason)) => reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn names(messages: &[Message]) -> Vec<String> {
+    messages.iter().flat_map(|message| message.sections().map(|(name, _)| name.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn version_says_who_answers() {
+    let house = House::open(&Fake::default());
+    let answer = ask(&house, "version", Message::new()).await.expect("known");
+    assert_eq!(answer.text("daemon"), Some("tidegate"));
+    assert_eq!(answer.text("version"), Some(env!("CARGO_PKG_VERSION")));
+    assert!(["sysname", "release", "machine"].iter().all(|key| answer.text(key).is_some()));
+}
+
+#[tokio::test]
+async fn stats_count_ike_sas() {
+    let house = House::open(&Fake::with(two_connections()));
+    let answer = ask(&house, "stats", Message::new()).await.expect("known");
+    let sas = answer.section("ikesas").expect("always there");
+    assert_eq!((sas.text("total"), sas.text("half-open")), (Some("1"), Some("0")));
+    assert!(answer.section("uptime").and_then(|uptime| uptime.text("since")).is_some());
+}
+
+#[tokio::test]
+async fn get_conns_lists_names_and_has_its_list_when_there_are_none() {
+    let house = House::open(&Fake::default());
+    let answer = ask(&house, "get-conns", Message::new()).await.expect("known");
+    assert!(matches!(answer.get("conns"), Some(tidegate::vici::Element::List(list)) if list.is_empty()));
+
+    house.fake.set(two_connections());
+    let answer = ask(&house, "get-conns", Message::new()).await.expect("known");
+    assert_eq!(answer.list("conns").collect::<Vec<_>>(), ["edge-1", "edge-2"]);
+}
+
+#[tokio::test]
+async fn list_sas_speaks_as_charon_does() {
+    let house = House::open(&Fake::with(two_connections()));
+    let events = streamed(&house, "list-sas", "list-sa", Message::new()).await;
+
+    assert_eq!(names(&events), ["edge-1"]);
+    let sa = events[0].section("edge-1").expect("named after its connection");
+    let expected = [
+        ("uniqueid", "7"),
+        ("version", "2"),
+        ("state", "ESTABLISHED"),
+        ("local-host", "192.0.2.1"),
+        ("local-port", "4500"),
+        ("local-id", "C=CN, O=fabedge.io, CN=cloud"),
+        ("remote-host", "198.51.100.2"),
+        ("remote-port", "4500"),
+        ("remote-id", "C=CN, O=fabedge.io, CN=edge-1"),
+        ("initiator", "yes"),
+        ("initiator-spi", "0123456789abcdef"),
+        ("responder-spi", "000000000000000f"),
+        ("nat-remote", "yes"),
+        ("nat-any", "yes"),
+        ("encr-alg", "AES_GCM_16"),
+        ("encr-keysize", "256"),
+        ("prf-alg", "PRF_HMAC_SHA2_256"),
+        ("dh-group", "CURVE_25519"),
+        ("established", "61"),
+        ("rekey-time", "13000"),
+    ];
+    for (key, value) in expected {
+        assert_eq!(sa.text(key), Some(value), "{key}");
+    }
+    assert_eq!((sa.get("nat-local"), sa.get("integ-alg")), (None, None));
+
+    let children = sa.section("child-sas").expect("always there");
+    let (key, child) = children.sections().next().expect("one child");
+    assert_eq!(key, "edge-1-p2p-3221225473");
+    let expected = [
+        ("name", "edge-1-p2p"),
+        ("uniqueid", "3221225473"),
+        ("reqid", "1"),
+        ("state", "INSTALLED"),
+        ("mode", "TUNNEL"),
+        ("protocol", "ESP"),
+        ("encap", "yes"),
+        ("spi-in", "c0000001"),
+        ("spi-out", "000000d2"),
+        ("encr-alg", "AES_GCM_16"),
+        ("encr-keysize", "128"),
+        ("esn", "1"),
+        ("bytes-in", "252"),
+        ("packets-in", "3"),
+        ("bytes-out", "336"),
+        ("packets-out", "4"),
+        ("rekey-time", "3000"),
+        ("install-time", "60"),
+    ];
+    for (key, value) in expected {
+        assert_eq!(child.text(key), Some(value), "{key}");
+    }
+    assert_eq!(child.list("local-ts").collect::<Vec<_>>(), ["10.1.0.0/24"]);
+    assert_eq!(child.list("remote-ts").collect::<Vec<_>>(), ["10.2.0.0/24"]);
+}
+
+#[tokio::test]
+async fn list_sas_shows_what_the_filter_admits() {
+    let house = House::open(&Fake::with(two_connections()));
+    let admitted = async |key: &str, value: &str| {
+        let events = streamed(&house, "list-sas", "list-sa", Message::new().with(key, value)).await;
+        events.len()
+    };
+    for (key, value) in [
+        ("ike", "edge-1"),
+        ("ike-id", "7"),
+        ("child", "edge-1-p2p"),
+        ("child-id", "3221225473"),
+        ("child-id", "-1073741823"),
+        ("noblock", "yes"),
+    ] {
+        assert_eq!(admitted(key, value).await, 1, "{key}={value}");
+    }
+    for (key, value) in [("ike", "edge-2"), ("ike-id", "8"), ("child", "edge-1-n2p"), ("child-id", "1")] {
+        assert_eq!(admitted(key, value).await, 0, "{key}={value}");
+    }
+    let arguments = Message::new().with("ike-id", "seven");
+    assert!(refusal(ask(&house, "list-sas", arguments).await).contains("ike-id"));
+}
+
+#[tokio::test]
+async fn list_conns_shows_the_configuration_and_what_became_of_it() {
+    let house = House::open(&Fake::with(two_connections()));
+    let events = streamed(&house, "list-conns", "list-conn", Message::new()).await;
+    assert_eq!(names(&events), ["edge-1", "edge-2"]);
+
+    let events = streamed(&house, "list-conns", "list-conn", Message::new().with("ike", "edge-2")).await;
+    let connection = events[0].section("edge-2").expect("named after the connection");
+    assert_eq!(connection.text("version"), Some("IKEv2"));
+    assert_eq!(connection.list("remote_addrs").collect::<Vec<_>>(), ["%any"]);
+    assert_eq!(connection.section("remote-1").and_then(|remote| remote.text("id")), Some("edge-2"));
+    assert_eq!(connection.text("tidegate-verdict"), Some("no answer for 30.0 s (the network)"));
+    let child = connection.section("children").and_then(|children| children.section("edge-2-p2p"));
+    assert_eq!(child.expect("configured").list("remote-ts").collect::<Vec<_>>(), ["10.3.0.0/24"]);
+}
+
+#[tokio::test]
+async fn our_own_status_has_all_that_there_is_however_long() {
+    let mut status = two_connections();
+    let child = status[0].children[0].clone();
+    status[0].children.resize(3000, child);
+    let house = House::open(&Fake::with(status.clone()));
+    let events = streamed(&house, "tidegate-status", "tidegate-connection", Message::new()).await;
+    let texts: Vec<String> = events.iter().map(|event| event.list("json").collect()).collect();
+    assert!(texts[0].len() > 200_000, "it does not fit one value");
+    for (text, connection) in texts.iter().zip(&status) {
+        let read: serde_json::Value = serde_json::from_str(text).expect("it is JSON");
+        assert_eq!(read, serde_json::to_value(connection).expect("plain data"));
+    }
+}
+
+#[tokio::test]
+async fn our_own_counters_are_json() {
+    let house = House::open(&Fake::default());
+    let answer = ask(&house, "tidegate-counters", Message::new()).await.expect("known");
+    let text: String = answer.list("json").collect();
+    assert_eq!(text, r#"{"esp":{"drops":{"replay":3}}}"#);
+}
+
+#[tokio::test]
+async fn initiate_brings_up_a_child_or_a_connection() {
+    let house = House::open(&Fake::default());
+    let arguments = [
+        Message::new().with("child", "net"),
+        Message::new().with("child", "net").with("ike", "office"),
+        Message::new().with("ike", "office"),
+    ];
+    for arguments in arguments {
+        let answer = ask(&house, "initiate", arguments).await.expect("it is done");
+        assert_eq!(answer.text("success"), Some("yes"));
+    }
+    let child = |connection: Option<&str>| {
+        Asked::Initiate(Target::Child { connection: connection.map(Into::into), child: "net".into() })
+    };
+    let whole = Asked::Initiate(Target::Connection("office".into()));
+    assert_eq!(house.fake.asked(), [child(None), child(Some("office")), whole]);
+}
+
+#[tokio::test]
+async fn initiate_says_why_it_failed() {
+    let house = House::open(&Fake::default());
+    let outcome = ask(&house, "initiate", Message::new().with("ike", "broken")).await;
+    assert_eq!(refusal(outcome), "no answer for 30.0 s (the network)");
+    assert!(refusal(ask(&house, "initiate", Message::new()).await).contains("child"));
+    let arguments = Message::new().with("ike", "office").with("timeout", "soon");
+    assert!(refusal(ask(&house, "initiate", arguments).await).contains("timeout"));
+    let arguments = Message::new().with("ike", "office").with("loglevel", "loud");
+    assert!(refusal(ask(&house, "initiate", arguments).await).contains("loglevel"));
+}
+
+#[tokio::test]
+async fn initiate_waits_no_longer_than_asked() {
+    let house = House::open(&Fake::default());
+    let begun = Instant::now();
+    let outcome = ask(&house, "initiate", Message::new().with("ike", "slow").with("timeout", 200)).await;
+    assert!(refusal(outcome).contains("200 ms"));
+    assert!(begun.elapsed() >= Duration::from_millis(200));
+
+    let answer = ask(&house, "initiate", Message::new().with("ike", "slow").with("timeout", -1)).await;
+    assert_eq!(answer.expect("nobody waits").text("success"), Some("yes"));
+    assert_eq!(house.fake.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn terminate_and_rekey_take_the_closest_description() {
+    let house = House::open(&Fake::default());
+    let child = |connection: Option<&str>| Selection::Child {
+        connection: connection.map(Into::into),
+        child: "net".into(),
+    };
+    let spi = Spi::new(0xc000_0001).expect("not reserved");
+    let cases = [
+        (Message::new().with("ike", "office"), Selection::Connection("office".into())),
+        (Message::new().with("child", "net"), child(None)),
+        (Message::new().with("child", "net").with("ike", "office"), child(Some("office"))),
+        (Message::new().with("ike-id", 7), Selection::IkeSa(7)),
+        (Message::new().with("ike_id", 7), Selection::IkeSa(7)),
+        (Message::new().with("child-id", 3_221_225_473_u32), Selection::ChildSa(spi)),
+        (Message::new().with("child-id", -1_073_741_823), Selection::ChildSa(spi)),
+    ];
+    for (arguments, selection) in cases {
+        let fake = Fake::default();
+        let house = House::open(&fake);
+        for command in ["terminate", "rekey"] {
+            let outcome = ask(&house, command, arguments.clone()).await;
+            assert_eq!(outcome.expect("done").text("matches"), Some("2"));
+        }
+        assert_eq!(fake.asked(), [Asked::Terminate(selection.clone()), Asked::Rekey(selection)]);
+    }
+    for command in ["terminate", "rekey"] {
+        assert!(refusal(ask(&house, command, Message::new()).await).contains("which SAs"));
+        assert!(refusal(ask(&house, command, Message::new().with("child-id", 3)).await).contains('3'));
+        assert!(
+            refusal(ask(&house, command, Message::new().with("ike", "absent")).await).contains("no matching")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_forced_terminate_waits_for_nobody() {
+    let house = House::open(&Fake::default());
+    let arguments = Message::new().with("ike", "slow").with("force", "yes");
+    assert!(ask(&house, "terminate", arguments).await.is_ok());
+    let arguments = Message::new().with("ike", "slow").with("force", "yes").with("timeout", 100);
+    assert!(refusal(ask(&house, "terminate", arguments).await).contains("100 ms"));
+}
+
+#[tokio::test]
+async fn reauthentication_is_refused_by_name() {
+    let house = House::open(&Fake::default());
+    let arguments = Message::new().with("ike", "office").with("reauth", "yes");
+    assert!(refusal(ask(&house, "rekey", arguments).await).contains("reauthentication"));
+    assert_eq!(house.fake.asked(), []);
+}
+
+#[tokio::test]
+async fn algorithms_are_listed_by_kind() {
+    let house = House::open(&Fake::default());
+    let answer = ask(&house, "get-algorithms", Message::new()).await.expect("known");
+    for (kind, name) in [("aead", "AES_GCM_16"), ("encryption", "AES_CBC"), ("ke", "CURVE_25519")] {
+        assert!(answer.section(kind).and_then(|section| section.text(name)).is_some(), "{kind} {name}");
+    }
+}

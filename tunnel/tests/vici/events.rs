@@ -1,0 +1,170 @@
+//! Events, and the log of a command under way.
+
+use crate::fake::{Fake, House, child_sa, soon, two_connections};
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate::event::Event;
+use tidegate::vici::{Message, Subscription};
+use tidegate_esp::{AddressRange, SelectorPair, Spi};
+use tidegate_ike::crypto::{RING, Secret, SystemRandom};
+use tidegate_ike::identity::{Identity, IdentityPattern};
+use tidegate_ike::{
+    Cause, Config, Connection, Culprit, Endpoint, Initiate, Now, Path, SaId, Time, Verdict, WallTime,
+};
+
+fn up(connection: &str) -> Event {
+    Event::Up { connection: connection.into(), peer: "198.51.100.2:4500".parse().expect("an address") }
+}
+
+fn down(connection: &str) -> Event {
+    let verdict = Verdict { culprit: Culprit::Network, cause: Cause::ClosedByPeer };
+    Event::Down { connection: connection.into(), verdict }
+}
+
+async fn next(events: &mut Subscription) -> (String, Message) {
+    soon(events.next()).await.expect("the daemon is there").expect("and stays")
+}
+
+#[tokio::test]
+async fn events_reach_all_that_have_registered_and_nobody_else() {
+    let house = House::open(&Fake::default());
+    let mut first = house.client().await.events(&["tidegate-event"]).await.expect("known");
+    let mut second = house.client().await.events(&["log"]).await.expect("known");
+    house.fake.raise(&up("edge-1"));
+    house.fake.raise(&down("edge-1"));
+
+    let (name, message) = next(&mut first).await;
+    assert_eq!((name.as_str(), message.text("kind")), ("tidegate-event", Some("up")));
+    assert_eq!(message.text("connection"), Some("edge-1"));
+    assert_eq!(message.text("text"), Some("up, the peer is at 198.51.100.2:4500"));
+    assert_eq!(next(&mut first).await.1.text("kind"), Some("down"));
+
+    let (name, message) = next(&mut second).await;
+    assert_eq!((name.as_str(), message.text("level")), ("log", Some("1")));
+    assert_eq!(message.text("ikesa-name"), Some("edge-1"));
+    assert_eq!(message.text("msg"), Some("up, the peer is at 198.51.100.2:4500"));
+}
+
+#[tokio::test]
+async fn a_command_under_way_shows_the_log_of_its_connection() {
+    let house = House::open(&Fake::default());
+    let fake = house.fake.clone();
+    let raising = tokio::spawn(async move {
+        while fake.asked().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fake.raise(&up("other"));
+        fake.raise(&up("slow"));
+        fake.release.notify_one();
+    });
+    let mut lines = Vec::new();
+    let mut client = house.client().await;
+    let arguments = Message::new().with("ike", "slow").with("loglevel", 1);
+    let answer = client.stream("initiate", "control-log", &arguments, |message| lines.push(message));
+    assert_eq!(soon(answer).await.expect("it is up").text("success"), Some("yes"));
+    raising.await.expect("no panic");
+    let names: Vec<_> = lines.iter().map(|line| line.text("ikesa-name")).collect();
+    assert_eq!(names, [Some("slow")]);
+}
+
+#[tokio::test]
+async fn a_quiet_command_shows_none() {
+    let house = House::open(&Fake::default());
+    let fake = house.fake.clone();
+    let raising = tokio::spawn(async move {
+        while fake.asked().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fake.raise(&up("slow"));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        fake.release.notify_one();
+    });
+    let mut lines = 0;
+    let mut client = house.client().await;
+    let arguments = Message::new().with("ike", "slow").with("loglevel", -1);
+    let answer = client.stream("initiate", "control-log", &arguments, |_| lines += 1);
+    assert!(soon(answer).await.is_ok());
+    raising.await.expect("no panic");
+    assert_eq!(lines, 0);
+}
+
+#[tokio::test]
+async fn a_child_that_comes_is_shown_with_its_ike_sa() {
+    let house = House::open(&Fake::with(two_connections()));
+    let mut events = house.client().await.events(&["child-updown", "child-rekey"]).await.expect("known");
+    let sa = established();
+    let old = Spi::new(0xc000_0001).expect("not reserved");
+    let new = Spi::new(0xc000_0002).expect("not reserved");
+    house.fake.raise(&Event::Ike(tidegate_ike::Event::ChildEstablished {
+        sa,
+        child: old,
+        name: "edge-1-p2p".into(),
+        selectors: Arc::new(SelectorPair { local: Vec::new(), remote: Vec::new() }),
+    }));
+    let (name, message) = next(&mut events).await;
+    assert_eq!((name.as_str(), message.text("up")), ("child-updown", Some("yes")));
+    let children = message.section("edge-1").and_then(|sa| sa.section("child-sas")).expect("its IKE SA");
+    assert_eq!(
+        children.section("edge-1-p2p-3221225473").and_then(|child| child.text("spi-in")),
+        Some("c0000001")
+    );
+
+    let mut status = two_connections();
+    status[0].sas[0].children = vec![child_sa("edge-1-p2p", 0xc000_0002)];
+    house.fake.set(status);
+    house.fake.raise(&Event::Ike(tidegate_ike::Event::ChildRekeyed { sa, old, new }));
+    let (name, message) = next(&mut events).await;
+    assert_eq!(name, "child-rekey");
+    let children = message.section("edge-1").and_then(|sa| sa.section("child-sas")).expect("its IKE SA");
+    let pair = children.section("edge-1-p2p").expect("one child");
+    let spi = |which| pair.section(which).and_then(|child: &Message| child.text("spi-in"));
+    assert_eq!((spi("old"), spi("new")), (Some("c0000001"), Some("c0000002")));
+
+    // It is gone from the status when its end is told; clients want to know what it was all the same.
+    house.fake.set(Vec::new());
+    let verdict = Verdict { culprit: Culprit::Peer, cause: Cause::ClosedByPeer };
+    let name: Arc<str> = "edge-1-p2p".into();
+    house.fake.raise(&Event::Ike(tidegate_ike::Event::ChildClosed { sa, child: new, name, verdict }));
+    let (name, message) = next(&mut events).await;
+    assert_eq!((name.as_str(), message.text("up")), ("child-updown", None));
+    assert!(message.section("edge-1").is_some());
+}
+
+#[tokio::test]
+async fn an_ike_sa_that_comes_is_shown() {
+    let sa = established();
+    let mut status = two_connections();
+    status[0].sas[0].id = sa.number();
+    let house = House::open(&Fake::with(status));
+    let mut events = house.client().await.events(&["ike-updown"]).await.expect("known");
+    house.fake.raise(&Event::Ike(tidegate_ike::Event::IkeEstablished {
+        sa,
+        connection: "edge-1".into(),
+        peer: Identity::Fqdn("edge-1".into()),
+        path: Path {
+            local: "192.0.2.1:4500".parse().expect("an address"),
+            remote: "198.51.100.2:4500".parse().expect("an address"),
+            framing: tidegate_ike::Framing::Marked,
+        },
+    }));
+    let (name, message) = next(&mut events).await;
+    assert_eq!((name.as_str(), message.text("up")), ("ike-updown", Some("yes")));
+    let section = message.section("edge-1").expect("named after its connection");
+    assert_eq!(section.text("state"), Some("ESTABLISHED"));
+    assert_eq!(section.get("child-sas"), None);
+}
+
+/// A name of an IKE SA; an endpoint alone can make one.
+fn established() -> SaId {
+    let secret = Secret::new(vec![7; 32]);
+    let local = Identity::Fqdn("cloud".into());
+    let mut connection = Connection::psk("edge-1", local, IdentityPattern::Any, secret);
+    connection.remote.addresses.push(AddressRange::host([198, 51, 100, 2].into()));
+    let mut endpoint = Endpoint::new(Config::default(), &RING, Box::new(SystemRandom::new()));
+    endpoint.set_local_addresses(NOW, vec![[192, 0, 2, 1].into()]);
+    endpoint.load(connection);
+    let wish = Initiate { connection: "edge-1", child: None, local: None, remote: None };
+    endpoint.initiate(NOW, &wish).expect("nothing stands against it")
+}
+
+const NOW: Now = Now { time: Time::ZERO, wall: WallTime(1_767_225_600) };

@@ -1,0 +1,262 @@
+//! A daemon without tunnels, whose state is what a test makes it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tidegate::event::Event;
+use tidegate::status::{ChildSaStatus, ConfiguredChild, ConnectionStatus, IkeSaStatus, Traffic};
+use tidegate::vici::control::{Control, Selection, Target};
+use tidegate::vici::{Client, Server};
+use tokio::sync::{Notify, mpsc};
+
+/// What it has been asked for, and what it answers.
+#[derive(Clone, Default)]
+pub(crate) struct Fake {
+    state: Arc<Mutex<State>>,
+    /// Lets those go that wait for something named `slow`.
+    pub(crate) release: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    status: Vec<ConnectionStatus>,
+    asked: Vec<Asked>,
+    listeners: Vec<mpsc::UnboundedSender<Event>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Initiate(Target),
+    Terminate(Selection),
+    Rekey(Selection),
+}
+
+#[derive(Debug)]
+pub(crate) struct Refusal(&'static str);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+pub(crate) struct Listener(mpsc::UnboundedReceiver<Event>);
+
+impl futures_core::Stream for Listener {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.poll_recv(context)
+    }
+}
+
+impl Fake {
+    pub(crate) fn with(status: Vec<ConnectionStatus>) -> Self {
+        let fake = Self::default();
+        fake.set(status);
+        fake
+    }
+
+    pub(crate) fn set(&self, status: Vec<ConnectionStatus>) {
+        self.state.lock().expect("not poisoned").status = status;
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.state.lock().expect("not poisoned").asked.clone()
+    }
+
+    pub(crate) fn raise(&self, event: &Event) {
+        self.state
+            .lock()
+            .expect("not poisoned")
+            .listeners
+            .retain(|listener| listener.send(event.clone()).is_ok());
+    }
+
+    fn note(&self, asked: Asked) {
+        self.state.lock().expect("not poisoned").asked.push(asked);
+    }
+
+    async fn outcome(&self, name: &str) -> Result<usize, Refusal> {
+        match name {
+            "slow" => {
+                self.release.notified().await;
+                Ok(1)
+            }
+            "broken" => Err(Refusal("no answer for 30.0 s (the network)")),
+            "absent" => Ok(0),
+            _ => Ok(2),
+        }
+    }
+}
+
+impl Control for Fake {
+    type Error = Refusal;
+    type Events = Listener;
+
+    async fn initiate(&self, target: Target) -> Result<(), Refusal> {
+        self.note(Asked::Initiate(target.clone()));
+        let (Target::Connection(name) | Target::Child { child: name, .. }) = target;
+        self.outcome(&name).await.map(drop)
+    }
+
+    async fn terminate(&self, selection: Selection) -> Result<usize, Refusal> {
+        self.note(Asked::Terminate(selection.clone()));
+        self.outcome(&name_of(selection)).await
+    }
+
+    async fn rekey(&self, selection: Selection) -> Result<usize, Refusal> {
+        self.note(Asked::Rekey(selection.clone()));
+        self.outcome(&name_of(selection)).await
+    }
+
+    async fn status(&self) -> Vec<ConnectionStatus> {
+        self.state.lock().expect("not poisoned").status.clone()
+    }
+
+    async fn counters(&self) -> serde_json::Value {
+        serde_json::json!({ "esp": { "drops": { "replay": 3 } } })
+    }
+
+    fn events(&self) -> Listener {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.state.lock().expect("not poisoned").listeners.push(sender);
+        Listener(receiver)
+    }
+}
+
+fn name_of(selection: Selection) -> Arc<str> {
+    match selection {
+        Selection::Connection(name) | Selection::Child { child: name, .. } => name,
+        Selection::IkeSa(_) | Selection::ChildSa(_) | Selection::All => "".into(),
+    }
+}
+
+/// A server with its folder, which is removed in the end.
+pub(crate) struct House {
+    pub(crate) fake: Fake,
+    pub(crate) path: PathBuf,
+    pub(crate) server: Option<Server>,
+    _folder: Folder,
+}
+
+impl House {
+    pub(crate) fn open(fake: &Fake) -> Self {
+        let folder = Folder::new();
+        let path = folder.path().join("vici.sock");
+        let server = Server::start(fake.clone(), &path).expect("a fresh folder");
+        Self { fake: fake.clone(), path, server: Some(server), _folder: folder }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(&self.path).await.expect("the server listens")
+    }
+}
+
+/// A folder of our own.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("tidegate-vici-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).expect("a name that nobody else has");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What must be soon, or never is.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it should not take that long")
+}
+
+/// A connection with one IKE SA that has one child, and one that is down.
+pub(crate) fn two_connections() -> Vec<ConnectionStatus> {
+    let up = ConnectionStatus {
+        name: "edge-1".to_owned(),
+        state: "up",
+        local_id: "C=CN, O=fabedge.io, CN=cloud".to_owned(),
+        remote_id: "C=CN, O=fabedge.io, CN=edge-1".to_owned(),
+        remote_addresses: vec!["198.51.100.2".to_owned()],
+        children: vec![
+            configured("edge-1-p2p", "10.1.0.0/24", "10.2.0.0/24"),
+            configured("edge-1-n2p", "192.0.2.1/32", "10.2.0.0/24"),
+        ],
+        sas: vec![ike_sa()],
+        ..ConnectionStatus::default()
+    };
+    let down = ConnectionStatus {
+        name: "edge-2".to_owned(),
+        state: "retrying",
+        local_id: "cloud".to_owned(),
+        remote_id: "edge-2".to_owned(),
+        children: vec![configured("edge-2-p2p", "10.1.0.0/24", "10.3.0.0/24")],
+        failures: 4,
+        retry_in: Some(12.5),
+        last_verdict: Some("no answer for 30.0 s (the network)".to_owned()),
+        ..ConnectionStatus::default()
+    };
+    vec![up, down]
+}
+
+fn configured(name: &str, local: &str, remote: &str) -> ConfiguredChild {
+    ConfiguredChild {
+        name: name.to_owned(),
+        local: vec![local.to_owned()],
+        remote: vec![remote.to_owned()],
+        start: "start",
+    }
+}
+
+pub(crate) fn ike_sa() -> IkeSaStatus {
+    IkeSaStatus {
+        id: 7,
+        phase: "ESTABLISHED",
+        initiator: true,
+        spis: (0x0123_4567_89ab_cdef, 0xf),
+        local: "192.0.2.1:4500".parse().expect("an address"),
+        remote: "198.51.100.2:4500".parse().expect("an address"),
+        nat: (false, true),
+        peer: Some("C=CN, O=fabedge.io, CN=edge-1".to_owned()),
+        suite: Some("aes256gcm16-prfsha256-x25519".to_owned()),
+        age: 61.9,
+        rekey_in: Some(13_000.0),
+        silence: Some(2.0),
+        handshake_ms: Some(8.25),
+        rtt_ms: Some(1.5),
+        virtual_addresses: Vec::new(),
+        children: vec![child_sa("edge-1-p2p", 0xc000_0001)],
+    }
+}
+
+pub(crate) fn child_sa(name: &str, spi_in: u32) -> ChildSaStatus {
+    ChildSaStatus {
+        name: name.to_owned(),
+        current: true,
+        spi_in,
+        spi_out: 0xd2,
+        suite: "aes128gcm16-esn".to_owned(),
+        udp: true,
+        local: vec!["10.1.0.0/24".to_owned()],
+        remote: vec!["10.2.0.0/24".to_owned()],
+        received: Traffic { packets: 3, bytes: 252 },
+        sent: Traffic { packets: 4, bytes: 336 },
+        age: 60.0,
+        rekey_in: Some(3000.0),
+    }
+}
