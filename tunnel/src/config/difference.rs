@@ -21,8 +21,12 @@ pub struct Update {
 }
 
 impl Configuration {
-    /// What leads from `old` to this one.
+    /// What leads from `old` to this one. Connections name the port that they leave from, so that nothing
+    /// can be changed along with it before a restart.
     pub fn changes_since(&self, old: &Self) -> Update {
+        if self.node.port != old.node.port {
+            return Update { restart: self.node.fixed_since(&old.node), ..Update::default() };
+        }
         let absent = |pool: &&Pool| !self.pools.iter().any(|now| now.name == pool.name);
         Update {
             connections: diff(&old.connections, &self.connections),

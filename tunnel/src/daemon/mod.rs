@@ -19,8 +19,9 @@ pub use watch::{Stamps, Watch};
 use crate::config::{Configuration, Mistakes, NodeSettings};
 use crate::driver::StartError;
 use crate::io::udp::Listen;
-use crate::metrics;
+use crate::log::Narrator;
 use crate::{Events, TunnelManager};
+use crate::{metrics, vici};
 use log::Log;
 use notify::Notifier;
 use std::fmt;
@@ -55,6 +56,13 @@ pub enum RunError {
     },
     /// The manager.
     Start(StartError),
+    /// The control socket.
+    Vici {
+        /// Its path.
+        path: PathBuf,
+        /// Why it cannot be had.
+        error: io::Error,
+    },
     /// The socket that metrics are served at.
     Metrics {
         /// Its address.
@@ -70,25 +78,25 @@ pub enum RunError {
 
 /// A manager that follows a configuration.
 pub struct Daemon {
-    path: PathBuf,
+    options: RunOptions,
     configuration: Configuration,
     manager: TunnelManager,
     events: Events,
     watch: Watch,
     hangups: Signal,
     log: Option<Log>,
+    narrator: Narrator,
     notifier: Notifier,
+    /// Services end with the daemon.
+    _vici: vici::Server,
     _metrics: Option<metrics::Server>,
 }
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let stamps = Stamps::of([&options.config]);
-    let mut configuration = Configuration::load(&options.config).map_err(RunError::Config)?;
+    let configuration = Configuration::load(&options.config).map_err(RunError::Config)?;
     let log = Log::install(&configuration.node.log).map_err(RunError::Log)?;
-    if let Some(vici) = options.vici {
-        configuration.node.vici = vici;
-    }
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let stop = async move {
@@ -97,9 +105,9 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             _ = interrupt.recv() => {}
         }
     };
-    let mut daemon = Daemon::start(options.config, configuration).await?;
+    let mut daemon = Daemon::start(options, configuration).await?;
     daemon.log = Some(log);
-    if stamps != Stamps::of([&daemon.path]) {
+    if stamps != Stamps::of([&daemon.options.config]) {
         daemon.reload_and_tell().await;
     }
     let served = daemon.serve(stop).await;
@@ -110,7 +118,8 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
 impl Daemon {
     /// Starts a manager with the connections of a configuration that was read from this file, and the services
     /// around it. Has to be called within a tokio runtime.
-    pub async fn start(path: PathBuf, mut configuration: Configuration) -> Result<Self, RunError> {
+    pub async fn start(options: RunOptions, mut configuration: Configuration) -> Result<Self, RunError> {
+        options.overrule(&mut configuration.node);
         let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
         let manager = manager(&configuration.node).await?;
         let events = manager.events();
@@ -122,23 +131,27 @@ impl Daemon {
             Some(address) => Some(serve_metrics(&manager, address).await?),
             None => None,
         };
+        let socket = &configuration.node.vici;
+        let vici = vici::Server::start(manager.clone(), socket);
+        let vici = vici.map_err(|error| RunError::Vici { path: socket.clone(), error })?;
         let watch = Watch::new(&configuration.files);
-        let notifier = Notifier::from_environment();
         tracing::info!(
             connections = configuration.connections.len(),
             "{} runs with {}",
             configuration.mesh.node.name,
-            path.display()
+            options.config.display()
         );
         Ok(Self {
-            path,
+            options,
             configuration,
             manager,
             events,
             watch,
             hangups,
             log: None,
-            notifier,
+            narrator: Narrator::default(),
+            notifier: Notifier::from_environment(),
+            _vici: vici,
             _metrics: metrics,
         })
     }
@@ -164,7 +177,7 @@ impl Daemon {
                 Some(()) = self.hangups.recv() => self.reload_and_tell().await,
                 () = self.watch.changed() => self.reload_and_tell().await,
                 event = self.events.next() => match event {
-                    Some(event) => log::event(&event),
+                    Some(event) => self.narrator.describe(&event).write(),
                     None => return Err(RunError::Stopped),
                 },
                 _ = beat.tick() => {
@@ -196,6 +209,14 @@ impl Daemon {
             }
         }
         self.notifier.ready();
+    }
+}
+
+impl RunOptions {
+    fn overrule(&self, node: &mut NodeSettings) {
+        if let Some(vici) = &self.vici {
+            node.vici.clone_from(vici);
+        }
     }
 }
 
@@ -234,6 +255,9 @@ impl fmt::Display for RunError {
                 }
             }
             Self::Start(error) => error.fmt(f),
+            Self::Vici { path, error } => {
+                write!(f, "the control socket {} cannot be had: {error}", path.display())
+            }
             Self::Metrics { address, error } => write!(f, "metrics cannot be served at {address}: {error}"),
             Self::Signals(error) => write!(f, "signals cannot be heard: {error}"),
             Self::Stopped => f.write_str("the engine has stopped"),

@@ -38,6 +38,7 @@ impl Engine {
         let stands = sa.nat().is_some();
         IkeSaStatus {
             id: self.numbers.get(&sa.id()).copied().unwrap_or(0),
+            handle: sa.id(),
             phase: match sa.phase() {
                 SaPhase::Connecting | SaPhase::HalfOpen => "CONNECTING",
                 SaPhase::Established => "ESTABLISHED",

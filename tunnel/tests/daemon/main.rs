@@ -1,0 +1,5 @@
+//! The daemon without root: it follows its configuration, whoever changes it and however.
+
+mod metrics;
+mod reload;
+mod support;
