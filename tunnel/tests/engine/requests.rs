@@ -6,7 +6,6 @@ use tidegate::action::Outcome;
 use tidegate::connection::{After, Start};
 use tidegate::engine::{LoadError, Selection, Target};
 use tidegate::event::Event;
-use tidegate_esp::AddressRange;
 use tidegate_ike::{ApiMisuse, Cause};
 use tidegate_sim::{MILLISECOND, SECOND};
 
