@@ -44,8 +44,8 @@ pub struct DeviceSettings {
     pub kind: DeviceKind,
     /// Its name.
     pub name: String,
-    /// Its MTU; worked out where there is none.
-    pub mtu: Option<u16>,
+    /// Its MTU.
+    pub mtu: u16,
 }
 
 /// Kinds of devices.
@@ -193,10 +193,6 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>) -> NodeSettings {
     };
     let port = section.port(context, "port").unwrap_or(500);
     let nat_port = section.port(context, "nat_port").unwrap_or(4500);
-    if port == nat_port {
-        let fault = Fault::Exclusive { one: "port", other: "nat_port with the same number" };
-        context.complain(&section.span, fault);
-    }
     NodeSettings {
         listen: section.parse_all(context, "listen", values::ip),
         port,
@@ -212,7 +208,7 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>) -> NodeSettings {
 }
 
 fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
-    let mut settings = DeviceSettings { kind: DeviceKind::Tun, name: "tidegate0".into(), mtu: None };
+    let mut settings = DeviceSettings { kind: DeviceKind::Tun, name: "tidegate0".into(), mtu: DEFAULT_MTU };
     let Some(section) = node.section(context, "device", &schema::DEVICE) else { return settings };
     let kinds = [DeviceKind::Tun, DeviceKind::None];
     settings.kind = section.choice(context, "kind", &["tun", "none"], &kinds).unwrap_or_default();
@@ -221,9 +217,12 @@ fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
     }
     // The least that IPv4 hosts take, and room for the outer headers in the longest packet.
     let mtu = section.number(context, "mtu", 576, 65_000);
-    settings.mtu = mtu.and_then(|mtu| u16::try_from(mtu).ok());
+    settings.mtu = mtu.and_then(|mtu| u16::try_from(mtu).ok()).unwrap_or(DEFAULT_MTU);
     settings
 }
+
+/// With every suite, in UDP over IPv6, this fits a link of 1500 bytes.
+const DEFAULT_MTU: u16 = 1400;
 
 fn routes(context: &mut Context<'_>, node: &Section<'_>) -> RouteTable {
     let mut routes = RouteTable { table: 2460, priority: 210, mark: 0x7d6 };

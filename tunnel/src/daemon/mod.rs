@@ -13,13 +13,15 @@ mod notify;
 mod reload;
 mod watch;
 
+pub use device::DeviceError;
 pub use log::LogError;
 pub use watch::{Stamps, Watch};
 
-use crate::config::{Configuration, Mistakes, NodeSettings};
+use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings};
 use crate::driver::StartError;
-use crate::io::udp::Listen;
+use crate::io::udp::{Listen, RawEsp};
 use crate::log::Narrator;
+use crate::route::RouteSettings;
 use crate::{Events, TunnelManager};
 use crate::{metrics, vici};
 use log::Log;
@@ -48,12 +50,7 @@ pub enum RunError {
     /// The log.
     Log(LogError),
     /// The device for inner packets.
-    Device {
-        /// Its name.
-        name: String,
-        /// Why it cannot be had.
-        error: io::Error,
-    },
+    Device(DeviceError),
     /// The manager.
     Start(StartError),
     /// The control socket.
@@ -121,7 +118,7 @@ impl Daemon {
     pub async fn start(options: RunOptions, mut configuration: Configuration) -> Result<Self, RunError> {
         options.overrule(&mut configuration.node);
         let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
-        let manager = manager(&configuration.node).await?;
+        let manager = manager(&configuration).await?;
         let events = manager.events();
         for pool in &configuration.pools {
             let _ = manager.load_pool(pool.clone()).await;
@@ -220,21 +217,27 @@ impl RunOptions {
     }
 }
 
-async fn manager(node: &NodeSettings) -> Result<TunnelManager, RunError> {
-    let error = |error| RunError::Device { name: node.device.name.clone(), error };
+async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunError> {
+    let node = &configuration.node;
+    let captures = node.device.kind == DeviceKind::Tun;
     let listen = Listen {
         addresses: node.listen.clone(),
         ike_port: node.port,
         nat_port: node.nat_port,
-        mark: device::mark(node),
+        // Rules that lead into the device have to tell our own packets from others.
+        mark: captures.then_some(node.routes.mark),
+        raw_esp: if configuration.wants_raw_esp() { RawEsp::On } else { RawEsp::Off },
     };
-    let builder = TunnelManager::builder().device(device::open(node).map_err(error)?).listen(listen);
-    let builder = builder.state_folder(node.state.clone());
-    let builder = match device::routes(node) {
-        Some(routes) => builder.routes(routes),
-        None => builder,
-    };
+    let device = device::open(&node.device).map_err(RunError::Device)?;
+    let mut builder = TunnelManager::builder().device(device).listen(listen).state_folder(node.state.clone());
+    if captures {
+        builder = builder.routes(routes(node));
+    }
     builder.start().await.map_err(RunError::Start)
+}
+
+fn routes(_node: &NodeSettings) -> RouteSettings {
+    RouteSettings::default()
 }
 
 async fn serve_metrics(manager: &TunnelManager, address: SocketAddr) -> Result<metrics::Server, RunError> {
@@ -247,13 +250,7 @@ impl fmt::Display for RunError {
         match self {
             Self::Config(mistakes) => mistakes.fmt(f),
             Self::Log(error) => error.fmt(f),
-            Self::Device { name, error } => {
-                write!(f, "the device {name:?} cannot be had: {error}")?;
-                match error.kind() {
-                    io::ErrorKind::PermissionDenied => f.write_str("; run as root or with CAP_NET_ADMIN"),
-                    _ => Ok(()),
-                }
-            }
+            Self::Device(error) => error.fmt(f),
             Self::Start(error) => error.fmt(f),
             Self::Vici { path, error } => {
                 write!(f, "the control socket {} cannot be had: {error}", path.display())

@@ -53,7 +53,8 @@ async fn ping_is_answered_in_both_families() {
     for ping in (0..20).map(ping).collect::<Vec<_>>() {
         ping.await.expect("a task").expect("an answer");
     }
-    let error = pair.left.ping(ip("10.2.0.9"), 8, Duration::from_millis(100)).await.expect_err("nobody there");
+    let error =
+        pair.left.ping(ip("10.2.0.9"), 8, Duration::from_millis(100)).await.expect_err("nobody there");
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let error = pair.left.ping(ip(RIGHT), 1373, Duration::from_secs(1)).await.expect_err("too long");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -109,7 +109,8 @@ async fn a_closed_port_refuses() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_absent_peer_times_out() {
-    let pair = Pair::with(Faults::default(), |settings| settings.connect_timeout = Duration::from_millis(300));
+    let pair =
+        Pair::with(Faults::default(), |settings| settings.connect_timeout = Duration::from_millis(300));
     let begun = Instant::now();
     let error = pair.left.connect(at("10.2.0.77", 80)).await.expect_err("nobody is there");
     assert_eq!(error.kind(), ErrorKind::TimedOut);

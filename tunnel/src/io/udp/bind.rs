@@ -142,7 +142,11 @@ fn open_raw(listen: &Listen, address: IpAddr) -> Result<Socket, BindError> {
     Ok(Socket { fd, address, port: 0, kind: Kind::Esp })
 }
 
-pub(super) fn create(address: IpAddr, kind: SocketType, protocol: Option<Protocol>) -> rustix::io::Result<OwnedFd> {
+pub(super) fn create(
+    address: IpAddr,
+    kind: SocketType,
+    protocol: Option<Protocol>,
+) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     net::socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, protocol)
 }

@@ -106,7 +106,13 @@ impl Sockets {
         let port = |kind| sockets.iter().find(|socket| socket.kind == kind).map(|socket| socket.port);
         let shared = port(Kind::Shared).unwrap_or(listen.nat_port);
         let ports = (port(Kind::Ike).unwrap_or(shared), shared);
-        Ok(Self { sockets, ports, mark: listen.mark, counters: Counts::default(), fragmenting: Mutex::default() })
+        Ok(Self {
+            sockets,
+            ports,
+            mark: listen.mark,
+            counters: Counts::default(),
+            fragmenting: Mutex::default(),
+        })
     }
 
     /// The ports of IKE and of ESP in UDP.
