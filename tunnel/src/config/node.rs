@@ -1,7 +1,6 @@
 //! `[node]`: who this node is, and what it runs on.
 
 use super::files::Loaded;
-use super::mistake::Fault;
 use super::reader::{Context, Section};
 use super::schema;
 use super::values::{self, ValueFault};
@@ -227,19 +226,10 @@ const DEFAULT_MTU: u16 = 1400;
 fn routes(context: &mut Context<'_>, node: &Section<'_>) -> RouteTable {
     let mut routes = RouteTable { table: 2460, priority: 210, mark: 0x7d6 };
     let Some(section) = node.section(context, "routes", &schema::ROUTES) else { return routes };
-    // Tables 253 to 255 are the kernel's own, and a rule of priority 0 would come before its local table.
-    let table = section.number(context, "table", 1, u32::MAX);
-    let taken = table.filter(|table| (253..=255).contains(table));
-    if let Some(taken) = taken {
-        let fault = Fault::Value {
-            key: "table".into(),
-            value: taken.to_string(),
-            fault: ValueFault::Bounds { least: 256.0, most: f64::from(u32::MAX) },
-        };
-        context.complain(&section.span, fault);
-    }
-    routes.table = table.unwrap_or(routes.table);
-    routes.priority = section.number(context, "priority", 1, 32_765).unwrap_or(routes.priority);
+    // Below are the kernel's own tables; above there is room for those that are taken as they are needed.
+    routes.table = section.number(context, "table", 256, u32::MAX - 4096).unwrap_or(routes.table);
+    // Before the rule of strongSwan and its like, 220.
+    routes.priority = section.number(context, "priority", 1, 215).unwrap_or(routes.priority);
     routes.mark = section.number(context, "mark", 1, u32::MAX).unwrap_or(routes.mark);
     routes
 }

@@ -118,6 +118,9 @@ impl Daemon {
     pub async fn start(options: RunOptions, mut configuration: Configuration) -> Result<Self, RunError> {
         options.overrule(&mut configuration.node);
         let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
+        if configuration.node.key_log.is_some() {
+            tracing::warn!("key_log has no effect: nothing writes session keys yet");
+        }
         let manager = manager(&configuration).await?;
         let events = manager.events();
         for pool in &configuration.pools {

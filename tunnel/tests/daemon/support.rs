@@ -87,7 +87,7 @@ impl Drop for Folder {
 }
 
 /// Two ports that were free a moment ago, and that no other test was given.
-fn ports() -> (u16, u16) {
+pub(crate) fn ports() -> (u16, u16) {
     static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
     let mut given = GIVEN.lock().expect("nobody panicked");
     let mut found = Vec::new();
