@@ -26,6 +26,7 @@ pub mod io;
 pub mod log;
 pub mod manager;
 pub mod mesh;
+pub mod metrics;
 pub mod notice;
 pub mod route;
 pub mod status;
