@@ -19,6 +19,7 @@
 pub mod action;
 pub mod config;
 pub mod connection;
+pub mod daemon;
 pub mod driver;
 pub mod engine;
 pub mod event;

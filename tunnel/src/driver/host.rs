@@ -60,7 +60,8 @@ impl Host {
         }
         let mut all = match &mut self.routes {
             Some(routed) => routed.routes.local_addresses(),
-            None => host_addresses(None),
+            // A kernel that cannot say is asked again soon.
+            None => host_addresses(None).unwrap_or_default(),
         };
         for towards in ANYWHERE {
             let source = sockets.source_towards(towards);

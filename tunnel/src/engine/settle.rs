@@ -1,8 +1,7 @@
 //! Two ends that set up the same thing at once end with one of it.
 //!
 //! Which of the two it is follows from their SPIs, which both ends know. The end that set up the winner knows
-//! that it stands at both ends, so it closes the loser; nothing is lost on the way, as the winner carries by
-//! then. Should that end not know what it ought to do, the other one does it some seconds later. One end may
+//! that it stands at both ends, so it closes the loser; nothing is lost on the way. Should that end not know what it ought to do, the other one does it some seconds later. One end may
 //! see no more than one after the other where the other end sees both at once: it takes but one to settle it.
 
 use super::Engine;
@@ -50,11 +49,12 @@ impl Engine {
     pub(super) fn settle_due(&mut self, loser: SaId) {
         let Some(known) = self.sas.get(&loser).filter(|sa| sa.condemned) else { return };
         match self.winner_over(&known.peer, loser) {
+            Some(_) if known.emptied => self.close_sa(loser),
             Some(winner) => {
                 self.settle(winner, loser);
                 self.timers.set(self.now.time + COURTESY, Due::Settle(loser));
             }
-            None => self.pardon(loser),
+            None => self.without_winner(loser),
         }
     }
 
@@ -88,10 +88,7 @@ impl Engine {
             .map(|child| Arc::clone(child.name()))
             .collect();
         if lacking.is_empty() {
-            if let Some(winner) = self.sas.get_mut(&winner) {
-                winner.loser = None;
-            }
-            return self.close_sa(loser);
+            return self.empty(loser);
         }
         let Some(link) = self.sas.get(&winner).map(|sa| Arc::clone(&sa.link)) else { return };
         for name in lacking {
@@ -103,12 +100,25 @@ impl Engine {
         }
     }
 
-    /// There is nothing in its place any more.
-    fn pardon(&mut self, sa: SaId) {
-        if let Some(known) = self.sas.get_mut(&sa) {
-            known.condemned = false;
-            self.dirty.insert(Arc::clone(&known.link));
+    /// Takes the children of a loser out of use. They go one by one and the IKE SA after them: so what is
+    /// still on its way is received.
+    fn empty(&mut self, loser: SaId) {
+        let Some(known) = self.sas.get_mut(&loser).filter(|sa| !sa.emptied) else { return };
+        known.emptied = true;
+        let status = self.ike.status(loser);
+        let children: Vec<Spi> =
+            status.into_iter().flat_map(|sa| sa.children()).map(|child| child.inbound()).collect();
+        children.into_iter().for_each(|child| self.close_child(child));
+    }
+
+    /// There is nothing in its place any more: it goes on, unless nothing is left of it.
+    pub(super) fn without_winner(&mut self, loser: SaId) {
+        let Some(known) = self.sas.get_mut(&loser) else { return };
+        if known.emptied {
+            return self.close_sa(loser);
         }
+        known.condemned = false;
+        self.dirty.insert(Arc::clone(&known.link));
     }
 
     /// Two children of one name on one IKE SA, each set up by another end at the same time.

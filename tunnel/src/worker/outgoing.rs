@@ -38,13 +38,13 @@ pub trait Outward: Control {
 /// Takes packets of the device and seals them into a batch.
 pub struct Outgoing {
     view: View,
-    /// The tables that held packets were tried with.
-    seen: u64,
     stages: Stages,
 }
 
 /// Everything but the view, so that both can be borrowed at a time.
 struct Stages {
+    /// The tables that held packets were tried with.
+    seen: u64,
     cache: FlowCache,
     hold: Hold,
     batch: SendBatch,
@@ -76,6 +76,7 @@ impl Outgoing {
     /// A worker that reads the tables through this view.
     pub fn new(view: View, mtus: Arc<PathMtus>, settings: &Settings) -> Self {
         let stages = Stages {
+            seen: 0,
             cache: FlowCache::new(settings.flows, settings.seed),
             hold: Hold::new(settings.hold),
             batch: SendBatch::new(),
@@ -85,13 +86,14 @@ impl Outgoing {
             answers: Budget::new(settings.answers, settings.answers),
             answer: vec![0; ANSWER_MAX].into(),
         };
-        Self { view, seen: 0, stages }
+        Self { view, stages }
     }
 
     /// Takes a packet of the device. What it becomes is in the batch, or held, or counted.
     pub fn take(&mut self, now: Time, virtio: &VirtioHeader, packet: &mut [u8], outward: &mut impl Outward) {
-        self.try_held(now, outward);
+        // One look for both: else this packet might overtake those that were held.
         let tables = self.view.current();
+        self.stages.try_held(now, tables, outward);
         if let Err(reason) = self.stages.take(now, tables, virtio, packet, outward) {
             self.stages.counters.esp.dropped(reason);
         }
@@ -108,7 +110,7 @@ impl Outgoing {
     /// Sees to held packets: those that have an SA now are sealed, those that waited too long are dropped.
     /// To be called when control has published, and when [`next_deadline`](Self::next_deadline) has come.
     pub fn tend(&mut self, now: Time, outward: &mut impl Outward) {
-        self.try_held(now, outward);
+        self.stages.try_held(now, self.view.current(), outward);
         self.stages.give_up(now, outward);
         self.stages.ask_again(now, outward);
     }
@@ -138,23 +140,22 @@ impl Outgoing {
             stages.hold.recycle(held);
         }
     }
+}
 
+impl Stages {
     /// Tables that came since the last time may have an SA for what is held. That goes before any other
     /// packet, and in the order in which it came.
-    fn try_held(&mut self, now: Time, outward: &mut impl Outward) {
-        let tables = self.view.current();
+    fn try_held(&mut self, now: Time, tables: &Tables, outward: &mut impl Outward) {
         if tables.generation() == self.seen {
             return;
         }
         self.seen = tables.generation();
-        for _ in 0..self.stages.hold.len() {
-            let Some(held) = self.stages.hold.pop() else { return };
-            self.stages.retry(now, tables, held, outward);
+        for _ in 0..self.hold.len() {
+            let Some(held) = self.hold.pop() else { return };
+            self.retry(now, tables, held, outward);
         }
     }
-}
 
-impl Stages {
     fn take(
         &mut self,
         now: Time,
@@ -269,7 +270,11 @@ impl Stages {
         let mut packet = Parsed { virtio: &held.virtio, bytes: &mut held.bytes, inner };
         match self.carry(now, tables, &mut packet, outward) {
             Ok(()) => self.hold.recycle(held),
-            Err(NotSent::NoSa(owner)) => self.hold.put_back(Held { owner, ..held }),
+            Err(NotSent::NoSa(owner)) => {
+                // A rule of another owner has come: that one has heard nothing of it.
+                let asked = if owner == held.owner { held.asked } else { Asked::NotYet };
+                self.hold.put_back(Held { owner, asked, ..held });
+            }
             Err(NotSent::Dropped(reason)) => {
                 self.counters.esp.dropped(reason);
                 self.hold.recycle(held);

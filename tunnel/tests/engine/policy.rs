@@ -125,8 +125,8 @@ fn virtual_addresses_come_and_go_with_their_sa_and_are_captured_as_long() {
     assert!(captured(&world, edge).is_empty(), "its address is not known yet");
     world.run_for(SECOND);
     assert!(world.node(edge).addresses.contains(&first), "{:?}", world.node(edge).addresses);
-    assert_eq!(captured(&world, edge), [("10.9.0.1".to_owned(), "10.1.0.0/16".to_owned())]);
-    assert_eq!(captured(&world, connector), [("10.1.0.0/16".to_owned(), "10.9.0.1".to_owned())]);
+    assert_eq!(captured(&world, edge), [("10.9.0.1/32".to_owned(), "10.1.0.0/16".to_owned())]);
+    assert_eq!(captured(&world, connector), [("10.1.0.0/16".to_owned(), "10.9.0.1/32".to_owned())]);
     let there = crate::node::Stream { from: inner(1), to: first };
     assert!(tell(&mut world, connector, |node, now| node.send(now, there)));
     world.run_for(SECOND);

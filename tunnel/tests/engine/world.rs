@@ -24,10 +24,6 @@ impl Between {
         Self { us, them }
     }
 
-    pub const fn reversed(self) -> Self {
-        Self { us: self.them, them: self.us }
-    }
-
     pub fn child(self, name: &str, start: Start, after: After) -> Child {
         let net = |n: u8| format!("10.{n}.0.0/16").parse().expect("a selector");
         let config = ChildConfig::new(name, net(self.us), net(self.them));

@@ -154,6 +154,31 @@ fn a_flow_that_was_not_told_of_at_once_is_told_of_later() {
 }
 
 #[test]
+fn a_held_packet_that_comes_to_another_owner_asks_that_one() {
+    let (mut left, _) = pair();
+    left.take(at(0), &udp(1, 50));
+    left.rule(Some(Action::Protect(Owner(8))));
+    left.tend(at(1));
+    let asked = left.seen.notices.iter().map(|notice| match notice {
+        Notice::Acquire { owner, .. } => *owner,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [PEER, Owner(8)]);
+}
+
+#[test]
+fn a_held_packet_that_no_rule_protects_any_more_is_dropped() {
+    for action in [Some(Action::Bypass), Some(Action::Drop), None] {
+        let (mut left, _) = pair();
+        left.take(at(0), &udp(1, 50));
+        left.rule(action);
+        left.tend(at(1));
+        assert!(left.seen.sent.is_empty());
+        assert_eq!(left.drops(), [(DropReason::Policy, 1)], "{action:?}");
+    }
+}
+
+#[test]
 fn a_packet_that_must_not_be_fragmented_is_answered_with_what_fits() {
     let (mut left, mut right, _) = connected();
     let big = udp(1, 1472);

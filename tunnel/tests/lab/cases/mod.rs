@@ -1,0 +1,27 @@
+//! The tests.
+
+mod endurance;
+mod footprint;
+mod laboratory;
+mod matrix;
+mod poc;
+mod reloading;
+mod sealed;
+mod strongswan;
+
+use crate::harness::Suite;
+
+/// All suites. Those that take longest come first, so that they do not keep the others' end waiting.
+pub(crate) fn all() -> Vec<Suite> {
+    let mut suites = endurance::suites();
+    suites.extend(strongswan::suites());
+    suites.extend([
+        matrix::suite(),
+        poc::suite(),
+        reloading::suite(),
+        sealed::suite(),
+        laboratory::suite(),
+        footprint::suite(),
+    ]);
+    suites
+}
