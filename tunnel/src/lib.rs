@@ -19,6 +19,7 @@
 pub mod action;
 pub mod config;
 pub mod connection;
+pub mod daemon;
 pub mod driver;
 pub mod engine;
 pub mod event;
@@ -26,6 +27,7 @@ pub mod io;
 pub mod log;
 pub mod manager;
 pub mod mesh;
+pub mod metrics;
 pub mod notice;
 pub mod route;
 pub mod status;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use tidegate_esp::DropReason;
+use tidegate_ike::SaId;
 use tidegate_ike::counters::Drop;
 
 /// One connection as it is loaded, and its SAs.
@@ -53,6 +54,9 @@ pub struct ConfiguredChild {
 pub struct IkeSaStatus {
     /// Its number, unique in a run.
     pub id: u64,
+    /// What it is called in events.
+    #[serde(skip)]
+    pub handle: SaId,
     /// `CONNECTING`, `ESTABLISHED`, `REKEYED`, `DELETING`.
     pub phase: &'static str,
     /// Whether we began it.

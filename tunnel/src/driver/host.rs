@@ -60,7 +60,8 @@ impl Host {
         }
         let mut all = match &mut self.routes {
             Some(routed) => routed.routes.local_addresses(),
-            None => host_addresses(None),
+            // An answer that cannot be had leaves things as they are until the next time.
+            None => host_addresses(None).unwrap_or_default(),
         };
         for towards in ANYWHERE {
             let source = sockets.source_towards(towards);

@@ -43,9 +43,9 @@ impl Engine {
         }
         match event {
             Ike::IkeEstablished { sa, connection, peer, .. } => self.ike_stands(sa, connection, peer),
-            Ike::IkeFailed { sa, verdict, .. } => self.ike_failed(sa, verdict),
+            Ike::IkeFailed { sa, verdict, .. } => self.ike_failed(sa, &verdict),
             Ike::IkeRekeyed { old, new } => self.ike_rekeyed(old, new),
-            Ike::IkeClosed { sa, connection, verdict } => self.ike_closed(sa, &connection, verdict),
+            Ike::IkeClosed { sa, connection, verdict } => self.ike_closed(sa, &connection, &verdict),
             Ike::IkeGone { sa } => {
                 if let Some(number) = self.numbers.remove(&sa) {
                     self.by_number.remove(&number);
@@ -98,13 +98,13 @@ impl Engine {
         self.settle_with_others(sa);
     }
 
-    fn ike_failed(&mut self, sa: SaId, verdict: Verdict) {
+    fn ike_failed(&mut self, sa: SaId, verdict: &Verdict) {
         let Some(name) = self.attempts.remove(&sa) else { return };
         let Some(link) = self.links.get_mut(&name) else { return };
         link.forget_asked(sa);
         if link.is_attempting(sa) {
             link.rest();
-            self.attempt_failed(&name, None, &verdict, &Outcome::Failed(verdict.clone()));
+            self.attempt_failed(&name, None, verdict, &Outcome::Failed(verdict.clone()));
         }
     }
 
@@ -129,24 +129,27 @@ impl Engine {
         self.sas.insert(new, sa);
     }
 
-    fn ike_closed(&mut self, sa: SaId, name: &Arc<str>, verdict: Verdict) {
+    fn ike_closed(&mut self, sa: SaId, name: &Arc<str>, verdict: &Verdict) {
         let known = self.sas.remove(&sa);
         let condemned = known.as_ref().is_some_and(|sa| sa.condemned);
         self.requests.failed(&mut self.actions, &Item::Keys(sa), &Outcome::Failed(verdict.clone()));
         if let Some(known) = known {
             self.by_peer.remove(&(Arc::clone(&known.peer), sa));
             self.drop_addresses(known.addresses);
+            if let Some(loser) = known.loser {
+                self.without_winner(loser);
+            }
         }
         let Some(link) = self.links.get_mut(name) else { return };
         let counted = link.sas.remove(&sa);
         let cut_short = link.wishes.iter().any(|wish| wish.asked == Some(sa) && wish.is_missing());
         link.forget_asked(sa);
-        if counted && by_peer(&verdict) {
+        if counted && by_peer(verdict) {
             link.patience = Some(self.now.time + PATIENCE);
         }
         self.dirty.insert(Arc::clone(name));
         if counted && cut_short && !condemned {
-            self.attempt_failed(name, None, &verdict, &Outcome::Failed(verdict.clone()));
+            self.attempt_failed(name, None, verdict, &Outcome::Failed(verdict.clone()));
         }
     }
 

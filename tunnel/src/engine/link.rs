@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tidegate_esp::policy::Owner;
-use tidegate_esp::{Flow, Ports, SelectorPair, Spi, TrafficSelector};
+use tidegate_esp::{AddressRange, Flow, Ports, SelectorPair, Spi, TrafficSelector};
 use tidegate_ike::connection::ChildStart;
 use tidegate_ike::identity::IdentityPattern;
 use tidegate_ike::narrow::ConfiguredSelector;
@@ -146,7 +146,7 @@ impl Link {
     pub(super) fn candidates(&self, resolved: Vec<IpAddr>) -> Vec<IpAddr> {
         let single = self.connection.ike.remote.addresses.iter().filter(|range| range.start() == range.end());
         let mut all: Vec<IpAddr> = Vec::new();
-        for address in single.map(|range| range.start()).chain(resolved) {
+        for address in single.map(AddressRange::start).chain(resolved) {
             if !all.contains(&address) {
                 all.push(address);
             }
@@ -280,7 +280,7 @@ impl Want {
 /// The flow as the selectors that match it alone, ours first (RFC 7296 §2.9).
 pub(super) fn packet_of(flow: &Flow) -> Packet {
     let exact = |end: tidegate_esp::flow::End| TrafficSelector {
-        addresses: tidegate_esp::AddressRange::host(end.address),
+        addresses: AddressRange::host(end.address),
         protocol: end.protocol,
         ports: end.port.map_or(Ports::ANY, |port| Ports::Range(port, port)),
     };

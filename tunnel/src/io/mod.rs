@@ -4,8 +4,10 @@ pub mod addresses;
 pub mod batch;
 pub mod clock;
 pub mod descriptor;
+mod netlink;
 pub mod netstack;
 pub(crate) mod readable;
+pub mod tun;
 pub mod udp;
 
 use batch::{ReceiveBatch, SendBatch};

@@ -1,0 +1,267 @@
+//! Sockets for IKE and ESP: UDP on two ports, and IP protocol 50 where it is asked for.
+//!
+//! A socket that is bound to any address learns of each datagram where it went, and each answer leaves from
+//! there; so addresses may come and go. The network's reports (ICMP) are kept on a queue of their own: a
+//! socket with something on it polls as in error until [`Wire::path_mtu_errors`] has read it.
+
+mod bind;
+mod calls;
+mod cmsg;
+mod send;
+mod source;
+
+pub use bind::BindError;
+
+use super::Wire;
+use super::batch::{Arrival, Channel, ReceiveBatch, SendBatch};
+use calls::Got;
+use cmsg::Message;
+use rustix::io::Errno;
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where to listen, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Addresses; none for any, of IPv4 and IPv6.
+    pub addresses: Vec<IpAddr>,
+    /// The port of IKE alone, 500 as a rule; 0 for any that is free.
+    pub ike_port: u16,
+    /// The port that IKE shares with ESP, 4500 as a rule; 0 for any that is free. If it is the port of IKE
+    /// too, there is but this one.
+    pub nat_port: u16,
+    /// Marks what is sent, so that rules of the host can tell it from what is to be protected.
+    pub mark: Option<u32>,
+    /// Whether ESP goes without UDP too.
+    pub raw_esp: RawEsp,
+}
+
+/// Whether ESP goes over IP as it is. It takes CAP_NET_RAW.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RawEsp {
+    /// Always over UDP.
+    #[default]
+    Off,
+    /// Where a path says so.
+    On,
+}
+
+/// All sockets of a node; any thread may use them.
+#[derive(Debug)]
+pub struct Sockets {
+    sockets: Vec<Socket>,
+    ports: (u16, u16),
+    mark: Option<u32>,
+    counters: Counts,
+    /// Held by who lets a socket fragment for a moment.
+    fragmenting: Mutex<()>,
+}
+
+/// What became of datagrams at the sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct SocketCounters {
+    /// Handed to the system.
+    pub sent: u64,
+    /// Longer than the path takes.
+    pub too_big: u64,
+    /// The system had no room for them.
+    pub no_room: u64,
+    /// No socket has the local address and port.
+    pub no_source: u64,
+    /// Refused for another reason: no route, or a source address that has gone.
+    pub refused: u64,
+    /// Received, and of no use: too long, or without addresses.
+    pub unreadable: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: AtomicU64,
+    too_big: AtomicU64,
+    no_room: AtomicU64,
+    no_source: AtomicU64,
+    refused: AtomicU64,
+    unreadable: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Socket {
+    fd: OwnedFd,
+    /// What it is bound to; may be any.
+    address: IpAddr,
+    /// None for ESP.
+    port: u16,
+    kind: Kind,
+}
+
+type Kind = Channel;
+
+impl Sockets {
+    /// Opens all sockets, or none.
+    pub fn bind(listen: &Listen) -> Result<Self, BindError> {
+        let sockets = bind::open(listen)?;
+        let port = |kind| sockets.iter().find(|socket| socket.kind == kind).map(|socket| socket.port);
+        let shared = port(Kind::Shared).unwrap_or(listen.nat_port);
+        let ports = (port(Kind::Ike).unwrap_or(shared), shared);
+        Ok(Self {
+            sockets,
+            ports,
+            mark: listen.mark,
+            counters: Counts::default(),
+            fragmenting: Mutex::default(),
+        })
+    }
+
+    /// The ports of IKE and of ESP in UDP.
+    pub fn local_ports(&self) -> (u16, u16) {
+        self.ports
+    }
+
+    /// What has become of datagrams so far.
+    pub fn counters(&self) -> SocketCounters {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        SocketCounters {
+            sent: read(&self.counters.sent),
+            too_big: read(&self.counters.too_big),
+            no_room: read(&self.counters.no_room),
+            no_source: read(&self.counters.no_source),
+            refused: read(&self.counters.refused),
+            unreadable: read(&self.counters.unreadable),
+        }
+    }
+}
+
+impl Wire for Sockets {
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.sockets.iter().map(|socket| socket.fd.as_fd()).collect()
+    }
+
+    fn receive(&self, socket: usize, batch: &mut ReceiveBatch) -> io::Result<usize> {
+        let socket = self.sockets.get(socket).ok_or(io::ErrorKind::NotFound)?;
+        let mut received = socket.receive_once(batch);
+        // What the network has said of one datagram fails a call that has nothing to do with it, once.
+        if received.as_ref().is_err_and(is_pending) {
+            received = socket.receive_once(batch);
+        }
+        let received = received?;
+        let unreadable = received - batch.frames().len().min(received);
+        self.counters.unreadable.fetch_add(unreadable as u64, Ordering::Relaxed);
+        Ok(batch.frames().len())
+    }
+
+    fn send(&self, batch: &SendBatch) -> io::Result<usize> {
+        Ok(self.send_batch(batch))
+    }
+
+    fn path_mtu_errors(&self, socket: usize, found: &mut dyn FnMut(IpAddr, usize)) {
+        let Some(socket) = self.sockets.get(socket) else { return };
+        let mut read = |to: &cmsg::Name, control: &cmsg::Control, length| {
+            for message in control.messages(length) {
+                if let (Message::Error(error), Some(to)) = (message, to.address())
+                    && error.errno == libc::EMSGSIZE
+                {
+                    found(to.ip(), error.info as usize);
+                }
+            }
+        };
+        // The queue is bounded by the receive buffer, and may be filled while we read: enough is enough.
+        for _ in 0..REPORTS {
+            match calls::receive_error(socket.fd.as_fd(), &mut read) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+    }
+}
+
+/// How many reports of the network are read at a time.
+const REPORTS: usize = 256;
+
+impl Socket {
+    fn receive_once(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
+        // The kernel hands IPv4 out whole on a raw socket, but of IPv6 the payload.
+        let header_len = if self.kind == Kind::Esp && self.address.is_ipv4() { calls::HEADER_MAX } else { 0 };
+        let mut came = [None; calls::BATCH];
+        let read = |got: &Got<'_>| {
+            if let Some(came) = came.get_mut(got.index) {
+                *came = self.arrival(got).map(|arrival| (got.length, arrival));
+            }
+        };
+        let received = calls::receive(self.fd.as_fd(), header_len, batch.slots(), read)?;
+        for (slot, came) in came.iter().enumerate() {
+            if let Some((length, arrival)) = came {
+                batch.arrived(slot, 0..*length, *arrival);
+            }
+        }
+        Ok(received)
+    }
+
+    /// How a datagram came; `None` for one that is not whole.
+    fn arrival(&self, got: &Got<'_>) -> Option<Arrival> {
+        // Options of IPv4 would lie where its payload is looked for; nothing sends them before ESP.
+        let has_options = got.header.first().is_some_and(|first| first & 0xf != 5);
+        if got.is_truncated || has_options {
+            return None;
+        }
+        let remote = got.from.address()?;
+        let mut local = SocketAddr::new(self.address, self.port);
+        let mut traffic_class = 0;
+        for message in got.control.messages(got.control_length) {
+            match message {
+                Message::Destination { address, interface } => local = self.at(address, interface),
+                Message::TrafficClass(class) => traffic_class = class,
+                Message::Error(_) | Message::Other { .. } => {}
+            }
+        }
+        let remote = match self.kind {
+            Kind::Esp => with_port(remote, 0),
+            Kind::Ike | Kind::Shared => remote,
+        };
+        Some(Arrival { local, remote, traffic_class, channel: self.kind })
+    }
+
+    /// An address of ours; one that is unique on its link alone goes with the interface.
+    fn at(&self, address: IpAddr, interface: u32) -> SocketAddr {
+        match address {
+            IpAddr::V6(address) if address.is_unicast_link_local() => {
+                SocketAddrV6::new(address, self.port, 0, interface).into()
+            }
+            address => SocketAddr::new(address, self.port),
+        }
+    }
+}
+
+fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
+}
+
+/// Whether an error may be one that the network has reported of an earlier datagram, to anyone.
+fn is_pending(error: &io::Error) -> bool {
+    use Errno as E;
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            E::CONNREFUSED
+                | E::HOSTUNREACH
+                | E::NETUNREACH
+                | E::MSGSIZE
+                | E::ACCESS
+                | E::PROTO
+                | E::NOPROTOOPT
+                | E::OPNOTSUPP
+                | E::HOSTDOWN
+                | E::NONET
+        )
+    )
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { addresses: Vec::new(), ike_port: 500, nat_port: 4500, mark: None, raw_esp: RawEsp::Off }
+    }
+}
