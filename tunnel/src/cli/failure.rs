@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tidegate::daemon::RunError;
 use tidegate::vici::ClientError;
 
 /// Why a command was not done.
@@ -20,6 +21,8 @@ pub(super) enum Failure {
     Client(ClientError),
     /// The daemon said something that we cannot read.
     Answer(serde_json::Error),
+    /// The daemon cannot run.
+    Run(RunError),
     /// Something of this process.
     Io(io::Error),
     /// Nobody reads what we write: no failure in fact.
@@ -42,7 +45,7 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Silent(_) | Self::Gone => 3,
-            Self::Client(_) | Self::Answer(_) | Self::Io(_) | Self::Unread => 1,
+            Self::Client(_) | Self::Answer(_) | Self::Run(_) | Self::Io(_) | Self::Unread => 1,
         }
     }
 }
@@ -53,6 +56,12 @@ impl From<ClientError> for Failure {
             ClientError::Closed | ClientError::Io(_) => Self::Gone,
             other => Self::Client(other),
         }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
     }
 }
 
@@ -96,6 +105,7 @@ impl fmt::Display for Failure {
             Self::Gone => f.write_str("the daemon is gone"),
             Self::Client(error) => write!(f, "{error}"),
             Self::Answer(error) => write!(f, "the daemon's answer makes no sense: {error}"),
+            Self::Run(error) => write!(f, "{error}"),
             Self::Io(error) => write!(f, "{error}"),
             Self::Unread => f.write_str("nobody reads the output"),
         }
