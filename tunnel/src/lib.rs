@@ -8,7 +8,7 @@
 //! - `worker` is the packet path, without I/O; [`notice`] is what it tells the engine.
 //! - `driver` runs both: a task for control, threads for packets, clocks, jobs.
 //! - [`io`] has sockets and devices: TUN, a descriptor handed in, and a network stack in this process.
-//! - `route` makes the kernel send captured traffic into the device, and nothing of it elsewhere.
+//! - [`route`] makes the kernel send captured traffic into the device, and nothing of it elsewhere.
 //! - [`status`] and [`event`] are what can be seen from outside.
 
 #![deny(unsafe_code)]
@@ -18,5 +18,6 @@ pub mod connection;
 pub mod event;
 pub mod io;
 pub mod notice;
+pub mod route;
 pub mod status;
 pub mod tables;
