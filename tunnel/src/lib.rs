@@ -27,6 +27,7 @@ pub mod log;
 pub mod manager;
 pub mod mesh;
 pub mod notice;
+pub mod pki;
 pub mod route;
 pub mod status;
 pub mod tables;
