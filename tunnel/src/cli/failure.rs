@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tidegate::pki::PkiError;
 use tidegate::vici::ClientError;
 
 /// Why a command was not done.
@@ -20,6 +21,12 @@ pub(super) enum Failure {
     Client(ClientError),
     /// The daemon said something that we cannot read.
     Answer(serde_json::Error),
+    /// A file cannot be read.
+    Unreadable { path: PathBuf, error: io::Error },
+    /// What is in a file is of no use.
+    File { path: PathBuf, error: PkiError },
+    /// No certificate was made.
+    Pki(PkiError),
     /// Something of this process.
     Io(io::Error),
     /// Nobody reads what we write: no failure in fact.
@@ -42,7 +49,13 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Silent(_) | Self::Gone => 3,
-            Self::Client(_) | Self::Answer(_) | Self::Io(_) | Self::Unread => 1,
+            Self::Client(_)
+            | Self::Answer(_)
+            | Self::Unreadable { .. }
+            | Self::File { .. }
+            | Self::Pki(_)
+            | Self::Io(_)
+            | Self::Unread => 1,
         }
     }
 }
@@ -53,6 +66,12 @@ impl From<ClientError> for Failure {
             ClientError::Closed | ClientError::Io(_) => Self::Gone,
             other => Self::Client(other),
         }
+    }
+}
+
+impl From<PkiError> for Failure {
+    fn from(error: PkiError) -> Self {
+        Self::Pki(error)
     }
 }
 
@@ -94,6 +113,9 @@ impl fmt::Display for Failure {
             }
             Self::Silent(time) => write!(f, "the daemon has not answered for {} s", time.as_secs()),
             Self::Gone => f.write_str("the daemon is gone"),
+            Self::Unreadable { path, error } => write!(f, "{} cannot be read: {error}", path.display()),
+            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Pki(error) => write!(f, "{error}"),
             Self::Client(error) => write!(f, "{error}"),
             Self::Answer(error) => write!(f, "the daemon's answer makes no sense: {error}"),
             Self::Io(error) => write!(f, "{error}"),

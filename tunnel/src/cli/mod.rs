@@ -8,6 +8,7 @@ mod events;
 mod failure;
 mod order;
 mod output;
+mod pki;
 mod status;
 mod table;
 
@@ -40,6 +41,8 @@ enum Command {
     Events(events::Arguments),
     /// Shows what happened how often, drops by their reason
     Counters(counters::Arguments),
+    /// Makes and shows certificates
+    Pki(pki::Arguments),
 }
 
 /// Where the daemon listens.
@@ -66,6 +69,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Command::Rekey(arguments) => order::rekey(&arguments).await,
             Command::Events(arguments) => events::run(&arguments).await,
             Command::Counters(arguments) => counters::run(&arguments).await,
+            Command::Pki(arguments) => pki::run(&arguments),
         }
     });
     match outcome {
