@@ -4,7 +4,7 @@
 use super::PkiError;
 use super::key::RsaBits;
 use crypto_bigint::rand_core::{TryCryptoRng, TryRng};
-use crypto_bigint::{BoxedUint, ConcatenatingMul, Limb, NonZero, Odd};
+use crypto_bigint::{BoxedUint, ConcatenatingMul, Limb, NonZero, Odd, Resize};
 use crypto_primes::hazmat::{SetBits, SmallFactorsSieveFactory};
 use crypto_primes::{Flavor, is_prime, sieve_and_find};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, UintRef};
@@ -56,7 +56,7 @@ fn assemble(p: &BoxedUint, q: &BoxedUint) -> Result<Secret, PkiError> {
     let mut coefficient = inverse.ok_or(PkiError::Generate)?;
     let exponent = BoxedUint::from(EXPONENT);
     let parts = [&modulus, &exponent, &private, p, q, &exponent_p, &exponent_q, &coefficient];
-    let encoded = encode(parts.map(|part| Zeroizing::new(part.to_be_bytes().into_vec())));
+    let encoded = encode(&parts.map(|part| Zeroizing::new(part.to_be_bytes().into_vec())));
     for part in [
         &mut p_less,
         &mut q_less,
@@ -78,7 +78,7 @@ fn private_exponent(order: &BoxedUint) -> BoxedUint {
     let inverse = (0..exponent - 2).fold(1, |power, _| power * remainder(order) % exponent);
     let factor = BoxedUint::from(exponent - inverse);
     let wide = order.bits_precision() + 64;
-    let product = order.concatenating_mul(&factor).widen(wide).wrapping_add(BoxedUint::one());
+    let product = order.concatenating_mul(&factor).resize(wide).wrapping_add(BoxedUint::one());
     let (quotient, _) = product.div_rem(&small_divisor());
     quotient
 }
@@ -123,8 +123,8 @@ struct PrivateKeyInfo<'a> {
     key: &'a OctetStringRef,
 }
 
-fn encode(parts: [Zeroizing<Vec<u8>>; 8]) -> Result<Secret, PkiError> {
-    let [n, e, d, p, q, dp, dq, qi] = &parts;
+fn encode(parts: &[Zeroizing<Vec<u8>>; 8]) -> Result<Secret, PkiError> {
+    let [n, e, d, p, q, dp, dq, qi] = parts;
     let key = RsaPrivateKey {
         version: 0,
         modulus: UintRef::new(n)?,
