@@ -3,6 +3,7 @@
 mod packets;
 
 use std::path::Path;
+use tidegate::vici::{Message, packet};
 use tidegate_esp::{AddressRange, Ports, Spi, TrafficSelector};
 use tidegate_ike::wire::{
     AdditionalAddresses, AuthAccepted, AuthPayload, AuthRequest, AuthResponse, CertificatePayload,
@@ -56,6 +57,7 @@ fn main() -> std::io::Result<()> {
     let large: Vec<u8> = (1..=12).flat_map(|number| [number, 12, 35, 255]).collect();
     save("fragments", "too_long", &large)?;
     established()?;
+    vici()?;
     packets::save_all()
 }
 
@@ -177,6 +179,30 @@ fn fitting_proposal(number: u8, protocol: ProtocolId, spi: &[u8]) -> Proposal {
 fn subnet(number: u8) -> TrafficSelector {
     let addresses = AddressRange::V4 { start: [10, number, 0, 0].into(), end: [10, number, 255, 255].into() };
     TrafficSelector { addresses, ..TrafficSelector::any_v4() }
+}
+
+/// Packets of the control interface, without their length.
+fn vici() -> std::io::Result<()> {
+    let child = Message::new().with("mode", "TUNNEL").with_list("local-ts", ["10.1.0.0/24", "fd00::/64"]);
+    let sa = Message::new()
+        .with("state", "ESTABLISHED")
+        .with_section("child-sas", Message::new().with_section("net-1", child))
+        .with_list("remote-vips", [""; 0]);
+    let arguments = Message::new().with("child", "net").with("ike", "office").with("timeout", -1);
+    let deep = (0..16).fold(Message::new(), |inner, _| Message::new().with_section("s", inner));
+    let frames = [
+        ("request", packet::request("initiate", &arguments)),
+        ("response", packet::response(&Message::new().with("success", "no").with("errmsg", "why"))),
+        ("event", packet::event("list-sa", &Message::new().with_section("office", sa))),
+        ("deep", packet::response(&deep)),
+        ("register", packet::register("control-log")),
+        ("unregister", packet::unregister("control-log")),
+        ("unknown", Ok(packet::command_unknown())),
+    ];
+    for (name, frame) in frames {
+        save("vici", name, &frame.expect("short")[4..])?;
+    }
+    Ok(())
 }
 
 fn save(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {

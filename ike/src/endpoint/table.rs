@@ -17,13 +17,6 @@ pub struct SaId {
     pub(crate) generation: u32,
 }
 
-impl SaId {
-    /// It as a number, for those who cannot hold it: in a status, or on a command line.
-    pub fn number(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.slot)
-    }
-}
-
 /// What a request to set up an IKE SA is known by: where it came from, and a digest of all of it.
 pub(super) type Knocker = (SocketAddr, [u8; 16]);
 

@@ -27,6 +27,8 @@ pub(super) enum Failure {
     File { path: PathBuf, error: PkiError },
     /// No certificate was made.
     Pki(PkiError),
+    /// A step of the demonstration went wrong.
+    Demo(tidegate::demo::Failure),
     /// Something of this process.
     Io(io::Error),
     /// Nobody reads what we write: no failure in fact.
@@ -54,6 +56,7 @@ impl Failure {
             | Self::Unreadable { .. }
             | Self::File { .. }
             | Self::Pki(_)
+            | Self::Demo(_)
             | Self::Io(_)
             | Self::Unread => 1,
         }
@@ -72,6 +75,12 @@ impl From<ClientError> for Failure {
 impl From<PkiError> for Failure {
     fn from(error: PkiError) -> Self {
         Self::Pki(error)
+    }
+}
+
+impl From<tidegate::demo::Failure> for Failure {
+    fn from(failure: tidegate::demo::Failure) -> Self {
+        Self::Demo(failure)
     }
 }
 
@@ -118,6 +127,7 @@ impl fmt::Display for Failure {
             Self::Pki(error) => write!(f, "{error}"),
             Self::Client(error) => write!(f, "{error}"),
             Self::Answer(error) => write!(f, "the daemon's answer makes no sense: {error}"),
+            Self::Demo(failure) => write!(f, "{failure}"),
             Self::Io(error) => write!(f, "{error}"),
             Self::Unread => f.write_str("nobody reads the output"),
         }

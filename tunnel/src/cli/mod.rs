@@ -4,6 +4,7 @@
 //! `events` and `counters` tell. `output` and `failure` are what they share.
 
 mod counters;
+mod demo;
 mod events;
 mod failure;
 mod order;
@@ -43,6 +44,8 @@ enum Command {
     Counters(counters::Arguments),
     /// Makes and shows certificates
     Pki(pki::Arguments),
+    /// Shows three nodes at work in this process, without root, and says how fast they are
+    Demo,
 }
 
 /// Where the daemon listens.
@@ -70,6 +73,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Command::Events(arguments) => events::run(&arguments).await,
             Command::Counters(arguments) => counters::run(&arguments).await,
             Command::Pki(arguments) => pki::run(&arguments),
+            Command::Demo => demo::run().await,
         }
     });
     match outcome {

@@ -2,15 +2,21 @@
 
 use super::values::ValueFault;
 use crate::mesh::MeshError;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tidegate_ike::auth::{CertificateVerdict, LocalAuthError, RevocationListError};
 use tidegate_ike::crypto::KeyError;
 use tidegate_ike::crypto::pem::PemError;
 
-/// All that is wrong with a configuration, in the order of the file.
+/// All that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Mistakes(pub Vec<Mistake>);
+pub struct Mistakes {
+    /// In the order of the file.
+    pub all: Vec<Mistake>,
+    /// Every file and folder that was looked at: who changes one of them may have put it right.
+    pub files: BTreeSet<PathBuf>,
+}
 
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -240,7 +246,7 @@ fn distance(one: &str, other: &str) -> usize {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, mistake) in self.0.iter().enumerate() {
+        for (at, mistake) in self.all.iter().enumerate() {
             if at > 0 {
                 writeln!(f)?;
             }

@@ -52,8 +52,10 @@ pub struct Configuration {
 impl Configuration {
     /// Reads a file and everything that it names.
     pub fn load(path: &Path) -> Result<Self, Mistakes> {
-        let text =
-            read(path).map_err(|fault| Mistakes(vec![Mistake::in_file(path, Fault::Unreadable(fault))]))?;
+        let text = read(path).map_err(|fault| Mistakes {
+            all: vec![Mistake::in_file(path, Fault::Unreadable(fault))],
+            files: BTreeSet::from([path.to_owned()]),
+        })?;
         Self::from_text(&text, path)
     }
 

@@ -58,7 +58,10 @@ impl<'a> Context<'a> {
         self.mistakes.sort_by_key(|(at, _)| *at);
         let (file, text) = (self.file, self.text);
         let placed = |(at, fault)| Mistake { place: place(&file, text, at), fault };
-        Mistakes(self.mistakes.into_iter().map(placed).collect())
+        let all = self.mistakes.into_iter().map(placed).collect();
+        let mut files = self.files.into_paths();
+        files.insert(file.clone());
+        Mistakes { all, files }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tidegate_esp::policy::Owner;
-use tidegate_esp::{Flow, Ports, SelectorPair, Spi, TrafficSelector};
+use tidegate_esp::{AddressRange, Flow, Ports, SelectorPair, Spi, TrafficSelector};
 use tidegate_ike::connection::ChildStart;
 use tidegate_ike::identity::IdentityPattern;
 use tidegate_ike::narrow::ConfiguredSelector;
@@ -84,8 +84,9 @@ pub(super) enum Phase {
 
 impl Link {
     pub(super) fn new(connection: Connection, owner: Owner) -> Self {
-        Self {
-            wishes: connection.children.iter().map(Wish::new).collect(),
+        let wishes = connection.children.iter().map(Wish::new).collect();
+        let mut link = Self {
+            wishes,
             connection,
             owner,
             phase: Phase::Idle,
@@ -98,6 +99,21 @@ impl Link {
             asked_by_traffic: None,
             sas: BTreeSet::new(),
             up: false,
+        };
+        link.leave_to_peers();
+        link
+    }
+
+    /// Whether we know whom to ask for a child. A connection for whoever comes from anywhere is of many peers,
+    /// none of which is the one.
+    pub(super) fn can_ask(&self) -> bool {
+        matches!(self.connection.ike.remote.identity, IdentityPattern::Exact(_)) || self.can_initiate()
+    }
+
+    /// Wants nothing where there is nobody to ask.
+    pub(super) fn leave_to_peers(&mut self) {
+        if !self.can_ask() {
+            self.wishes.iter_mut().for_each(|wish| wish.want = Want::Nothing);
         }
     }
 
@@ -110,6 +126,7 @@ impl Link {
                 wish.ask();
             }
         }
+        self.leave_to_peers();
     }
 
     /// What the endpoint is given. When children are set up is decided here alone.
@@ -146,7 +163,7 @@ impl Link {
     pub(super) fn candidates(&self, resolved: Vec<IpAddr>) -> Vec<IpAddr> {
         let single = self.connection.ike.remote.addresses.iter().filter(|range| range.start() == range.end());
         let mut all: Vec<IpAddr> = Vec::new();
-        for address in single.map(|range| range.start()).chain(resolved) {
+        for address in single.map(AddressRange::start).chain(resolved) {
             if !all.contains(&address) {
                 all.push(address);
             }
@@ -280,7 +297,7 @@ impl Want {
 /// The flow as the selectors that match it alone, ours first (RFC 7296 §2.9).
 pub(super) fn packet_of(flow: &Flow) -> Packet {
     let exact = |end: tidegate_esp::flow::End| TrafficSelector {
-        addresses: tidegate_esp::AddressRange::host(end.address),
+        addresses: AddressRange::host(end.address),
         protocol: end.protocol,
         ports: end.port.map_or(Ports::ANY, |port| Ports::Range(port, port)),
     };

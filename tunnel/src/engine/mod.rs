@@ -213,6 +213,7 @@ impl Engine {
     }
 
     /// A packet worker has seen something.
+    #[expect(clippy::needless_pass_by_value, reason = "a notice is handed over")]
     pub fn handle_notice(&mut self, now: Now, notice: Notice) {
         self.now = now;
         match notice {

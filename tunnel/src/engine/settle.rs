@@ -54,7 +54,7 @@ impl Engine {
                 self.settle(winner, loser);
                 self.timers.set(self.now.time + COURTESY, Due::Settle(loser));
             }
-            None => self.pardon(loser),
+            None => self.without_winner(loser),
         }
     }
 
@@ -111,12 +111,14 @@ impl Engine {
         children.into_iter().for_each(|child| self.close_child(child));
     }
 
-    /// There is nothing in its place any more.
-    fn pardon(&mut self, sa: SaId) {
-        if let Some(known) = self.sas.get_mut(&sa) {
-            known.condemned = false;
-            self.dirty.insert(Arc::clone(&known.link));
+    /// There is nothing in its place any more: it goes on, unless nothing is left of it.
+    pub(super) fn without_winner(&mut self, loser: SaId) {
+        let Some(known) = self.sas.get_mut(&loser) else { return };
+        if known.emptied {
+            return self.close_sa(loser);
         }
+        known.condemned = false;
+        self.dirty.insert(Arc::clone(&known.link));
     }
 
     /// Two children of one name on one IKE SA, each set up by another end at the same time.

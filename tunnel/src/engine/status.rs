@@ -7,6 +7,7 @@ use crate::status::{Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_esp::{Encapsulation, SequenceNumbers, TrafficSelector};
+use tidegate_ike::crypto::GroupId;
 use tidegate_ike::endpoint::{
     ChildAlgorithms, ChildStatus, IkeAlgorithms, Phase as SaPhase, SaStatus, SuiteIds,
 };
@@ -38,6 +39,7 @@ impl Engine {
         let stands = sa.nat().is_some();
         IkeSaStatus {
             id: self.numbers.get(&sa.id()).copied().unwrap_or(0),
+            handle: sa.id(),
             phase: match sa.phase() {
                 SaPhase::Connecting | SaPhase::HalfOpen => "CONNECTING",
                 SaPhase::Established => "ESTABLISHED",
@@ -146,7 +148,7 @@ fn of_ike(algorithms: IkeAlgorithms) -> Algorithms {
 
 fn of_child(algorithms: ChildAlgorithms) -> Algorithms {
     Algorithms {
-        group: algorithms.group.map(|group| group.transform_id()),
+        group: algorithms.group.map(GroupId::transform_id),
         extended_sequence: algorithms.sequence_numbers == SequenceNumbers::Extended,
         ..of_suite(SuiteIds::of(algorithms.suite))
     }

@@ -1,45 +1,11 @@
 //! What the server needs of whoever it is a server for.
 
+use crate::engine::{Selection, Target};
 use crate::event::Event;
-use crate::status::ConnectionStatus;
+use crate::manager::{Error, Events, TunnelManager};
+use crate::status::{ConnectionStatus, CountersReport};
 use futures_core::Stream;
 use std::fmt::Display;
-use std::sync::Arc;
-use tidegate_esp::Spi;
-
-/// What an agent wants up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// All children of a connection.
-    Connection(Arc<str>),
-    /// One child.
-    Child {
-        /// The connection; `None` for the first one that has such a child.
-        connection: Option<Arc<str>>,
-        /// The child.
-        child: Arc<str>,
-    },
-}
-
-/// What of all that stands an agent means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
-    /// All IKE SAs of a connection.
-    Connection(Arc<str>),
-    /// All child SAs of this name.
-    Child {
-        /// The connection; `None` for all that have such a child.
-        connection: Option<Arc<str>>,
-        /// The child.
-        child: Arc<str>,
-    },
-    /// The IKE SA of this number.
-    IkeSa(u64),
-    /// The child SA of this inbound SPI.
-    ChildSa(Spi),
-    /// Everything.
-    All,
-}
 
 /// Something that has connections, and does with them what clients ask for.
 ///
@@ -60,11 +26,40 @@ pub trait Control: Clone + Send + Sync + 'static {
     fn rekey(&self, selection: Selection) -> impl Future<Output = Result<usize, Self::Error>> + Send;
 
     /// All connections and their SAs.
-    fn status(&self) -> impl Future<Output = Vec<ConnectionStatus>> + Send;
+    fn status(&self) -> impl Future<Output = Result<Vec<ConnectionStatus>, Self::Error>> + Send;
 
     /// What happened how often.
-    fn counters(&self) -> impl Future<Output = serde_json::Value> + Send;
+    fn counters(&self) -> impl Future<Output = Result<CountersReport, Self::Error>> + Send;
 
     /// Listens to what happens from now on.
     fn events(&self) -> Self::Events;
+}
+
+impl Control for TunnelManager {
+    type Error = Error;
+    type Events = Events;
+
+    async fn initiate(&self, target: Target) -> Result<(), Error> {
+        self.initiate(target).await
+    }
+
+    async fn terminate(&self, selection: Selection) -> Result<usize, Error> {
+        self.terminate(selection).await
+    }
+
+    async fn rekey(&self, selection: Selection) -> Result<usize, Error> {
+        self.rekey(selection).await
+    }
+
+    async fn status(&self) -> Result<Vec<ConnectionStatus>, Error> {
+        self.status().await
+    }
+
+    async fn counters(&self) -> Result<CountersReport, Error> {
+        self.counters().await
+    }
+
+    fn events(&self) -> Events {
+        self.events()
+    }
 }

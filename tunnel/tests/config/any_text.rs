@@ -11,9 +11,9 @@ fn read(text: &str) {
     // The folder is empty: what files hold is not in question here.
     let path = Path::new("/nonexistent/tidegate.toml");
     if let Err(mistakes) = Configuration::from_text(text, path) {
-        assert!(!mistakes.0.is_empty());
+        assert!(!mistakes.all.is_empty());
         let lines = text.matches('\n').count() + 1;
-        for mistake in &mistakes.0 {
+        for mistake in &mistakes.all {
             assert!((1..=lines).contains(&mistake.place.line) && mistake.place.column >= 1, "{mistake}");
             assert!(!mistake.fault.to_string().is_empty() && !mistake.fault.remedy().is_empty());
         }

@@ -59,7 +59,7 @@ impl Folder {
     /// The mistakes of a text, each of which has a place and a remedy.
     pub(crate) fn mistakes(&self, text: &str) -> Vec<Mistake> {
         self.write("tidegate.toml", text);
-        let mistakes = Configuration::load(&self.path("tidegate.toml")).expect_err("a mistake").0;
+        let mistakes = Configuration::load(&self.path("tidegate.toml")).expect_err("a mistake").all;
         for mistake in &mistakes {
             assert_eq!(mistake.place.file, self.path("tidegate.toml"));
             assert!(!mistake.fault.remedy().is_empty(), "{mistake}");

@@ -17,7 +17,7 @@ fn with_more(between: crate::world::Between, start: Start, after: After) -> Conn
     between.connection(start, after).with_child(child)
 }
 
-/// Both begin within so many milliseconds of each other.
+/// Both begin within so many milliseconds of each other; whoever is later answers until then.
 fn both_begin(
     seed: u64,
     apart: u64,
@@ -28,13 +28,13 @@ fn both_begin(
     let mut world = world(seed);
     world.network.set_conditions(conditions);
     let (a, b) = (add_seeded(&mut world, seed, 1), add_seeded(&mut world, seed, 2));
-    let passive = if seed % 2 == 0 { (b, TWO.passive()) } else { (a, ONE.passive()) };
-    // Whoever is later can answer all the same.
-    tell(&mut world, passive.0, |node, now| node.load(now, passive.1));
-    let (first, second) = if seed % 2 == 0 { ((a, one), (b, two)) } else { ((b, two), (a, one)) };
-    tell(&mut world, first.0, |node, now| node.load(now, first.1));
-    world.run_for(apart * MILLISECOND);
-    tell(&mut world, second.0, |node, now| node.load(now, second.1));
+    tell(&mut world, a, |node, now| node.load(now, one));
+    tell(&mut world, b, |node, now| node.load(now, two));
+    let order = if seed.is_multiple_of(2) { [(a, "to-2"), (b, "to-1")] } else { [(b, "to-1"), (a, "to-2")] };
+    for (node, name) in order {
+        tell(&mut world, node, |node, now| node.initiate(now, name));
+        world.run_for(apart * MILLISECOND);
+    }
     (world, a, b)
 }
 
@@ -53,7 +53,13 @@ fn both_begin_and_one_set_is_left() {
             ..Conditions::PERFECT
         };
         let apart = random.below(150);
-        let (mut world, a, b) = both_begin(seed, apart, conditions, ONE.kept_up(), TWO.kept_up());
+        let (mut world, a, b) = both_begin(
+            seed,
+            apart,
+            conditions,
+            ONE.connection(Start::Wait, After::Restart),
+            TWO.connection(Start::Wait, After::Restart),
+        );
         // From the first child on there is one at any time: what either end sends arrives.
         world.run_until(10 * SECOND, |world| {
             world.node(a).engine.is_active("to-2") && world.node(b).engine.is_active("to-1")
@@ -87,7 +93,7 @@ fn both_begin_on_a_bad_network_with_two_children_and_one_set_is_left() {
             ..Conditions::PERFECT
         };
         let (one, two) =
-            (with_more(ONE, Start::AtOnce, After::Restart), with_more(TWO, Start::AtOnce, After::Restart));
+            (with_more(ONE, Start::Wait, After::Restart), with_more(TWO, Start::Wait, After::Restart));
         let apart = random.below(300);
         let (mut world, a, b) = both_begin(seed, apart, conditions, one, two);
         world.run_for(60 * SECOND);

@@ -125,6 +125,7 @@ pub(crate) fn run(suites: Vec<Suite>) -> ExitCode {
     }
     if !suites.is_empty() {
         namespace::remove_leftovers();
+        Lab::remove_leftovers();
         catch_panics();
         let (together, alone): (Vec<_>, Vec<_>) =
             suites.into_iter().partition(|suite| suite.company == Company::Welcome);

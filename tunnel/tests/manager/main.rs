@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::{Node, packet, rekeyed, up};
-use tidegate::connection::Child;
+use tidegate::connection::{Child, Start};
 use tidegate::engine::{Selection, Target};
 use tidegate::mesh::{Endpoint, Mesh, Role};
 use tidegate::{Error, TunnelManager};
@@ -51,7 +51,8 @@ async fn a_connection_that_starts_at_once_comes_up_by_itself_and_says_so() {
 #[tokio::test]
 async fn the_first_packet_brings_a_connection_up_and_is_not_lost() {
     let (a, b) = pair().await;
-    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    let on_traffic = |config| Child { start: Start::OnTraffic, ..Child::new(config) };
+    a.manager.load(a.connection_with(&b, on_traffic)).await.unwrap();
     let sent = packet(&a, &b, b"knock");
     a.inside.send(&sent).unwrap();
     assert_eq!(b.receive().await, sent);

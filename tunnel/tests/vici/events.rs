@@ -1,16 +1,13 @@
 //! Events, and the log of a command under way.
 
-use crate::fake::{Fake, House, child_sa, soon, two_connections};
+use crate::fake::{Fake, House, child_sa, handle, soon, two_connections};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate::event::Event;
 use tidegate::vici::{Message, Subscription};
-use tidegate_esp::{AddressRange, SelectorPair, Spi};
-use tidegate_ike::crypto::{RING, Secret, SystemRandom};
-use tidegate_ike::identity::{Identity, IdentityPattern};
-use tidegate_ike::{
-    Cause, Config, Connection, Culprit, Endpoint, Initiate, Now, Path, SaId, Time, Verdict, WallTime,
-};
+use tidegate_esp::{SelectorPair, Spi};
+use tidegate_ike::identity::Identity;
+use tidegate_ike::{Cause, Culprit, Path, Verdict};
 
 fn up(connection: &str) -> Event {
     Event::Up { connection: connection.into(), peer: "198.51.100.2:4500".parse().expect("an address") }
@@ -92,7 +89,7 @@ async fn a_quiet_command_shows_none() {
 async fn a_child_that_comes_is_shown_with_its_ike_sa() {
     let house = House::open(&Fake::with(two_connections()));
     let mut events = house.client().await.events(&["child-updown", "child-rekey"]).await.expect("known");
-    let sa = established();
+    let sa = handle();
     let old = Spi::new(0xc000_0001).expect("not reserved");
     let new = Spi::new(0xc000_0002).expect("not reserved");
     house.fake.raise(&Event::Ike(tidegate_ike::Event::ChildEstablished {
@@ -132,10 +129,8 @@ async fn a_child_that_comes_is_shown_with_its_ike_sa() {
 
 #[tokio::test]
 async fn an_ike_sa_that_comes_is_shown() {
-    let sa = established();
-    let mut status = two_connections();
-    status[0].sas[0].id = sa.number();
-    let house = House::open(&Fake::with(status));
+    let sa = handle();
+    let house = House::open(&Fake::with(two_connections()));
     let mut events = house.client().await.events(&["ike-updown"]).await.expect("known");
     house.fake.raise(&Event::Ike(tidegate_ike::Event::IkeEstablished {
         sa,
@@ -153,18 +148,3 @@ async fn an_ike_sa_that_comes_is_shown() {
     assert_eq!(section.text("state"), Some("ESTABLISHED"));
     assert_eq!(section.get("child-sas"), None);
 }
-
-/// A name of an IKE SA; an endpoint alone can make one.
-fn established() -> SaId {
-    let secret = Secret::new(vec![7; 32]);
-    let local = Identity::Fqdn("cloud".into());
-    let mut connection = Connection::psk("edge-1", local, IdentityPattern::Any, secret);
-    connection.remote.addresses.push(AddressRange::host([198, 51, 100, 2].into()));
-    let mut endpoint = Endpoint::new(Config::default(), &RING, Box::new(SystemRandom::new()));
-    endpoint.set_local_addresses(NOW, vec![[192, 0, 2, 1].into()]);
-    endpoint.load(connection);
-    let wish = Initiate { connection: "edge-1", child: None, local: None, remote: None };
-    endpoint.initiate(NOW, &wish).expect("nothing stands against it")
-}
-
-const NOW: Now = Now { time: Time::ZERO, wall: WallTime(1_767_225_600) };

@@ -7,10 +7,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tidegate::engine::{Selection, Target};
 use tidegate::event::Event;
-use tidegate::status::{ChildSaStatus, ConfiguredChild, ConnectionStatus, IkeSaStatus, Traffic};
-use tidegate::vici::control::{Control, Selection, Target};
+use tidegate::status::{
+    Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus, CountersReport, IkeSaStatus, TimesReport,
+    Traffic,
+};
+use tidegate::vici::Control;
 use tidegate::vici::{Client, Server};
+use tidegate_esp::AddressRange;
+use tidegate_ike::crypto::{RING, Secret, SystemRandom};
+use tidegate_ike::identity::{Identity, IdentityPattern};
+use tidegate_ike::{Config, Connection, Endpoint, Initiate, Now, SaId, Time, WallTime};
 use tokio::sync::{Notify, mpsc};
 
 /// What it has been asked for, and what it answers.
@@ -114,12 +122,12 @@ impl Control for Fake {
         self.outcome(&name_of(selection)).await
     }
 
-    async fn status(&self) -> Vec<ConnectionStatus> {
-        self.state.lock().expect("not poisoned").status.clone()
+    async fn status(&self) -> Result<Vec<ConnectionStatus>, Refusal> {
+        Ok(self.state.lock().expect("not poisoned").status.clone())
     }
 
-    async fn counters(&self) -> serde_json::Value {
-        serde_json::json!({ "esp": { "drops": { "replay": 3 } } })
+    async fn counters(&self) -> Result<CountersReport, Refusal> {
+        Ok(counters())
     }
 
     fn events(&self) -> Listener {
@@ -223,9 +231,36 @@ fn configured(name: &str, local: &str, remote: &str) -> ConfiguredChild {
     }
 }
 
+pub(crate) fn counters() -> CountersReport {
+    CountersReport {
+        sent: Traffic { packets: 4, bytes: 336 },
+        received: Traffic { packets: 3, bytes: 252 },
+        packet_drops: [("no_sa", 1), ("replayed", 3)].into(),
+        ike_drops: [("malformed", 2)].into(),
+        totals: [("ike_established", 5), ("ike_failed", 6)].into(),
+        handshakes: TimesReport { count: 3, sum_us: 250_000, within_ms: vec![(5, 1), (10, 2)] },
+    }
+}
+
+/// A name of an IKE SA; an endpoint alone can make one.
+pub(crate) fn handle() -> SaId {
+    let secret = Secret::new(vec![7; 32]);
+    let local = Identity::Fqdn("cloud".into());
+    let mut connection = Connection::psk("edge-1", local, IdentityPattern::Any, secret);
+    connection.remote.addresses.push(AddressRange::host([198, 51, 100, 2].into()));
+    let mut endpoint = Endpoint::new(Config::default(), &RING, Box::new(SystemRandom::new()));
+    endpoint.set_local_addresses(NOW, vec![[192, 0, 2, 1].into()]);
+    endpoint.load(connection);
+    let wish = Initiate { connection: "edge-1", child: None, local: None, remote: None };
+    endpoint.initiate(NOW, &wish).expect("nothing stands against it")
+}
+
+const NOW: Now = Now { time: Time::ZERO, wall: WallTime(1_767_225_600) };
+
 pub(crate) fn ike_sa() -> IkeSaStatus {
     IkeSaStatus {
         id: 7,
+        handle: handle(),
         phase: "ESTABLISHED",
         initiator: true,
         spis: (0x0123_4567_89ab_cdef, 0xf),
@@ -234,8 +269,16 @@ pub(crate) fn ike_sa() -> IkeSaStatus {
         nat: (false, true),
         peer: Some("C=CN, O=fabedge.io, CN=edge-1".to_owned()),
         suite: Some("aes256gcm16-prfsha256-x25519".to_owned()),
+        algorithms: Some(Algorithms {
+            encryption: 20,
+            key_bits: Some(256),
+            prf: Some(5),
+            group: Some(31),
+            ..Algorithms::default()
+        }),
         age: 61.9,
         rekey_in: Some(13_000.0),
+        reauthentication_in: None,
         silence: Some(2.0),
         handshake_ms: Some(8.25),
         rtt_ms: Some(1.5),
@@ -251,6 +294,12 @@ pub(crate) fn child_sa(name: &str, spi_in: u32) -> ChildSaStatus {
         spi_in,
         spi_out: 0xd2,
         suite: "aes128gcm16-esn".to_owned(),
+        algorithms: Algorithms {
+            encryption: 20,
+            key_bits: Some(128),
+            extended_sequence: true,
+            ..Algorithms::default()
+        },
         udp: true,
         local: vec!["10.1.0.0/24".to_owned()],
         remote: vec!["10.2.0.0/24".to_owned()],

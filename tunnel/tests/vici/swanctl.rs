@@ -2,7 +2,7 @@
 
 use crate::fake::{Asked, Fake, House, two_connections};
 use std::process::{Command, Output};
-use tidegate::vici::control::{Selection, Target};
+use tidegate::engine::{Selection, Target};
 
 /// `None` where there is no such tool.
 async fn swanctl(house: &House, arguments: &[&str]) -> Option<Output> {

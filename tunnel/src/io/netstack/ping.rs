@@ -93,16 +93,12 @@ fn asking(
     let checksums = ChecksumCapabilities::default();
     match (source, IpAddress::from(remote)) {
         (_, IpAddress::Ipv4(_)) => {
-            Icmpv4Repr::EchoRequest { ident: identifier, seq_no: SEQUENCE, data: &data }
-                .emit(&mut Icmpv4Packet::new_unchecked(packet), &checksums)
+            let request = Icmpv4Repr::EchoRequest { ident: identifier, seq_no: SEQUENCE, data: &data };
+            request.emit(&mut Icmpv4Packet::new_unchecked(packet), &checksums);
         }
         (IpAddress::Ipv6(source), IpAddress::Ipv6(remote)) => {
-            Icmpv6Repr::EchoRequest { ident: identifier, seq_no: SEQUENCE, data: &data }.emit(
-                &source,
-                &remote,
-                &mut Icmpv6Packet::new_unchecked(packet),
-                &checksums,
-            );
+            let request = Icmpv6Repr::EchoRequest { ident: identifier, seq_no: SEQUENCE, data: &data };
+            request.emit(&source, &remote, &mut Icmpv6Packet::new_unchecked(packet), &checksums);
         }
         (IpAddress::Ipv4(_), IpAddress::Ipv6(_)) => return Err(io::ErrorKind::AddrNotAvailable.into()),
     }

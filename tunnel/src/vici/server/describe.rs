@@ -37,13 +37,14 @@ pub(super) fn ike_sa(connection: &ConnectionStatus, sa: &IkeSaStatus) -> Message
     section.put_some("nat-local", yes(sa.nat.0));
     section.put_some("nat-remote", yes(sa.nat.1));
     section.put_some("nat-any", yes(sa.nat.0 || sa.nat.1));
-    if let Some(suite) = &sa.suite {
-        names::put_ike_suite(&mut section, suite);
+    if let Some(algorithms) = &sa.algorithms {
+        names::put_algorithms(&mut section, algorithms);
     }
     if matches!(sa.phase, "ESTABLISHED" | "REKEYED") {
         section.put("established", seconds(sa.age));
     }
     section.put_some("rekey-time", sa.rekey_in.map(seconds));
+    section.put_some("reauth-time", sa.reauthentication_in.map(seconds));
     if !sa.virtual_addresses.is_empty() {
         let whose = if sa.initiator { "local-vips" } else { "remote-vips" };
         section.put_list(whose, &sa.virtual_addresses);
@@ -71,7 +72,7 @@ pub(super) fn child_sa(connection: &ConnectionStatus, child: &ChildSaStatus) -> 
     section.put_some("encap", yes(child.udp));
     section.put("spi-in", format_args!("{:08x}", child.spi_in));
     section.put("spi-out", format_args!("{:08x}", child.spi_out));
-    names::put_esp_suite(&mut section, &child.suite);
+    names::put_algorithms(&mut section, &child.algorithms);
     section.put("bytes-in", child.received.bytes);
     section.put("packets-in", child.received.packets);
     section.put("bytes-out", child.sent.bytes);

@@ -33,7 +33,8 @@ pub(super) async fn run<C: Control>(hall: Arc<Hall<C>>) {
     while let Some(batch) = next_batch(&mut events).await {
         // One look at all SAs serves a whole batch: in a storm of events it would cost more than the storm.
         if hall.watchers.load(Ordering::Relaxed) > 0 {
-            album.take(hall.control.status().await);
+            // An engine that has stopped has no SAs.
+            album.take(hall.control.status().await.unwrap_or_default());
         } else {
             album = Album::default();
         }
@@ -105,8 +106,8 @@ fn event_message(line: &Line) -> Message {
 /// were.
 #[derive(Default)]
 struct Album {
-    present: BTreeMap<u64, Picture>,
-    children: BTreeMap<u32, u64>,
+    present: BTreeMap<SaId, Picture>,
+    children: BTreeMap<u32, SaId>,
     past: VecDeque<Picture>,
 }
 
@@ -121,13 +122,13 @@ impl Album {
         let pictures = status.into_iter().flat_map(|mut connection| {
             let sas = std::mem::take(&mut connection.sas);
             let connection = Arc::new(connection);
-            sas.into_iter().map(move |sa| (sa.id, Picture { connection: connection.clone(), sa }))
+            sas.into_iter().map(move |sa| (sa.handle, Picture { connection: connection.clone(), sa }))
         });
         let before = std::mem::replace(&mut self.present, pictures.collect());
         let children = self
             .present
             .values()
-            .flat_map(|picture| picture.sa.children.iter().map(|child| (child.spi_in, picture.sa.id)));
+            .flat_map(|picture| picture.sa.children.iter().map(|child| (child.spi_in, picture.sa.handle)));
         self.children = children.collect();
         for (id, picture) in before {
             let whole = self.present.contains_key(&id)
@@ -141,8 +142,7 @@ impl Album {
     }
 
     fn ike_sa(&self, sa: SaId) -> Option<&Picture> {
-        let id = sa.number();
-        self.present.get(&id).or_else(|| self.past.iter().rev().find(|picture| picture.sa.id == id))
+        self.present.get(&sa).or_else(|| self.past.iter().rev().find(|picture| picture.sa.handle == sa))
     }
 
     fn child(&self, child: Spi) -> Option<(&Picture, &ChildSaStatus)> {
@@ -183,7 +183,7 @@ impl Album {
         match self.ike_sa(sa) {
             Some(picture) => describe::ike_sa(&picture.connection, &picture.sa),
             // It came and went faster than anybody could look.
-            None => Message::new().with("uniqueid", sa.number()).with("version", 2),
+            None => Message::new().with("version", 2),
         }
     }
 

@@ -24,7 +24,10 @@ pub(super) fn version() -> Message {
 
 /// How we are. Queues and threads are not what charon's are, and shown as empty.
 pub(super) async fn stats<C: Control>(hall: &Hall<C>) -> Message {
-    let status = hall.control.status().await;
+    let status = match hall.control.status().await {
+        Ok(status) => status,
+        Err(error) => return failure(error),
+    };
     let phases = || status.iter().flat_map(|connection| &connection.sas).map(|sa| sa.phase);
     let by_priority = || {
         ["critical", "high", "medium", "low"]
@@ -53,7 +56,11 @@ pub(super) async fn list_sas<C: Control>(hall: &Hall<C>, arguments: &Message, re
         Err(answer) => return answer,
     };
     if reply.wants(EventName::ListSa) {
-        for connection in hall.control.status().await {
+        let status = match hall.control.status().await {
+            Ok(status) => status,
+            Err(error) => return failure(error),
+        };
+        for connection in status {
             for sa in connection.sas.iter().filter(|sa| filter.admits(&connection, sa)) {
                 let children = sa.children.iter().filter(|child| filter.admits_child(child));
                 let message = describe::ike_sa_with(&connection, sa, children);
@@ -67,7 +74,11 @@ pub(super) async fn list_sas<C: Control>(hall: &Hall<C>, arguments: &Message, re
 /// Streams the connections as they are configured.
 pub(super) async fn list_conns<C: Control>(hall: &Hall<C>, arguments: &Message, reply: &Reply) -> Message {
     if reply.wants(EventName::ListConn) {
-        for connection in hall.control.status().await {
+        let status = match hall.control.status().await {
+            Ok(status) => status,
+            Err(error) => return failure(error),
+        };
+        for connection in status {
             if arguments.text("ike").is_none_or(|name| name == connection.name) {
                 reply.stream(EventName::ListConn, describe::connection(&connection)).await;
             }
@@ -78,14 +89,20 @@ pub(super) async fn list_conns<C: Control>(hall: &Hall<C>, arguments: &Message, 
 
 /// The names of all connections.
 pub(super) async fn get_conns<C: Control>(hall: &Hall<C>) -> Message {
-    let status = hall.control.status().await;
-    Message::new().with_list("conns", status.iter().map(|connection| &connection.name))
+    match hall.control.status().await {
+        Ok(status) => Message::new().with_list("conns", status.iter().map(|connection| &connection.name)),
+        Err(error) => failure(error),
+    }
 }
 
 /// Streams all that is known of each connection.
 pub(super) async fn status<C: Control>(hall: &Hall<C>, arguments: &Message, reply: &Reply) -> Message {
     if reply.wants(EventName::Status) {
-        for connection in hall.control.status().await {
+        let status = match hall.control.status().await {
+            Ok(status) => status,
+            Err(error) => return failure(error),
+        };
+        for connection in status {
             if arguments.text("ike").is_some_and(|name| name != connection.name) {
                 continue;
             }
@@ -100,7 +117,10 @@ pub(super) async fn status<C: Control>(hall: &Hall<C>, arguments: &Message, repl
 
 /// What happened how often.
 pub(super) async fn counters<C: Control>(hall: &Hall<C>) -> Message {
-    json(&hall.control.counters().await).unwrap_or_else(failure)
+    match hall.control.counters().await {
+        Ok(counters) => json(&counters).unwrap_or_else(failure),
+        Err(error) => failure(error),
+    }
 }
 
 /// Which SAs a client wants to see.

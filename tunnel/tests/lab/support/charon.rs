@@ -38,8 +38,11 @@ impl Charon {
         let mut command = Command::new("unshare");
         let script = "mount -t tmpfs tmpfs /run && exec /usr/lib/ipsec/charon";
         command.args(["--mount", "sh", "-c", script]).env("STRONGSWAN_CONF", &settings);
-        let daemon = Daemon::start(namespace, command, &folder.with_extension("log"));
-        wait::until_true("charon takes commands", PATIENCE, || UnixStream::connect(&socket).is_ok());
+        let mut daemon = Daemon::start(namespace, command, &folder.with_extension("log"));
+        wait::until_true("charon takes commands", PATIENCE, || {
+            assert!(daemon.is_running(), "charon has ended: {}", daemon.log());
+            UnixStream::connect(&socket).is_ok()
+        });
         Self { daemon, folder, socket }
     }
 

@@ -11,6 +11,8 @@ use std::time::SystemTime;
 /// How much of each log a failure shows.
 const TAIL: usize = 60;
 
+const PREFIX: &str = "tidegate-lab-";
+
 /// A suite's folder, and what its current case says.
 pub(crate) struct Lab {
     folder: PathBuf,
@@ -23,7 +25,7 @@ pub(crate) struct Lab {
 impl Lab {
     /// Makes the folder.
     pub(crate) fn new(suite: &str) -> Self {
-        let name = format!("tidegate-lab-{}/{}", process::id(), suite.replace('/', "-"));
+        let name = format!("{PREFIX}{}/{}", process::id(), suite.replace('/', "-"));
         let folder = env::temp_dir().join(name);
         fs::create_dir_all(&folder).expect("a folder for the suite");
         Self {
@@ -32,6 +34,17 @@ impl Lab {
             said: RefCell::default(),
             case_began: Cell::new(SystemTime::UNIX_EPOCH),
             files: Cell::new(0),
+        }
+    }
+
+    /// Removes what earlier runs have kept.
+    pub(crate) fn remove_leftovers() {
+        for entry in fs::read_dir(env::temp_dir()).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let owner = name.strip_prefix(PREFIX);
+            if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
         }
     }
 

@@ -30,10 +30,8 @@ pub(crate) struct Tidegate {
 impl Tidegate {
     /// Starts it and waits until it takes commands.
     pub(crate) fn start(lab: &Lab, namespace: &Namespace, config: &Config) -> Self {
-        let tidegate = Self::spawn(lab, namespace, config);
-        wait::until_true("tidegate takes commands", PATIENCE, || {
-            UnixStream::connect(&tidegate.socket).is_ok()
-        });
+        let mut tidegate = Self::spawn(lab, namespace, config);
+        tidegate.wait_until_ready();
         tidegate
     }
 
@@ -58,11 +56,17 @@ impl Tidegate {
         let mut command = Command::new(BINARY);
         command.args(["run", "--config"]).arg(&left.config).env("RUST_BACKTRACE", "1");
         let daemon = Daemon::start(namespace, command, &log);
-        let tidegate = Self { daemon, config: left.config.clone(), socket: left.socket.clone() };
-        wait::until_true("tidegate takes commands", PATIENCE, || {
-            UnixStream::connect(&tidegate.socket).is_ok()
-        });
+        let mut tidegate = Self { daemon, config: left.config.clone(), socket: left.socket.clone() };
+        tidegate.wait_until_ready();
         tidegate
+    }
+
+    #[track_caller]
+    fn wait_until_ready(&mut self) {
+        wait::until_true("tidegate takes commands", PATIENCE, || {
+            assert!(self.daemon.is_running(), "tidegate has ended: {}", self.daemon.log());
+            UnixStream::connect(&self.socket).is_ok()
+        });
     }
 
     /// The state of a connection as `status --json` tells it.
