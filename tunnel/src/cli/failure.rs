@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tidegate::daemon::RunError;
+use tidegate::pki::PkiError;
 use tidegate::vici::ClientError;
 
 /// Why a command was not done.
@@ -21,6 +22,12 @@ pub(super) enum Failure {
     Client(ClientError),
     /// The daemon said something that we cannot read.
     Answer(serde_json::Error),
+    /// A file cannot be read.
+    Unreadable { path: PathBuf, error: io::Error },
+    /// What is in a file is of no use.
+    File { path: PathBuf, error: PkiError },
+    /// No certificate was made.
+    Pki(PkiError),
     /// A step of the demonstration went wrong.
     Demo(tidegate::demo::Failure),
     /// The daemon cannot run.
@@ -47,9 +54,15 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Silent(_) | Self::Gone => 3,
-            Self::Client(_) | Self::Answer(_) | Self::Demo(_) | Self::Run(_) | Self::Io(_) | Self::Unread => {
-                1
-            }
+            Self::Client(_)
+            | Self::Answer(_)
+            | Self::Unreadable { .. }
+            | Self::File { .. }
+            | Self::Pki(_)
+            | Self::Demo(_)
+            | Self::Run(_)
+            | Self::Io(_)
+            | Self::Unread => 1,
         }
     }
 }
@@ -60,6 +73,12 @@ impl From<ClientError> for Failure {
             ClientError::Closed | ClientError::Io(_) => Self::Gone,
             other => Self::Client(other),
         }
+    }
+}
+
+impl From<PkiError> for Failure {
+    fn from(error: PkiError) -> Self {
+        Self::Pki(error)
     }
 }
 
@@ -113,6 +132,9 @@ impl fmt::Display for Failure {
             }
             Self::Silent(time) => write!(f, "the daemon has not answered for {} s", time.as_secs()),
             Self::Gone => f.write_str("the daemon is gone"),
+            Self::Unreadable { path, error } => write!(f, "{} cannot be read: {error}", path.display()),
+            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Pki(error) => write!(f, "{error}"),
             Self::Client(error) => write!(f, "{error}"),
             Self::Answer(error) => write!(f, "the daemon's answer makes no sense: {error}"),
             Self::Demo(failure) => write!(f, "{failure}"),

@@ -9,6 +9,7 @@ mod events;
 mod failure;
 mod order;
 mod output;
+mod pki;
 mod run;
 mod status;
 mod table;
@@ -44,6 +45,8 @@ enum Command {
     Events(events::Arguments),
     /// Shows what happened how often, drops by their reason
     Counters(counters::Arguments),
+    /// Makes and shows certificates
+    Pki(pki::Arguments),
     /// Shows three nodes at work in this process, without root, and says how fast they are
     Demo,
 }
@@ -77,6 +80,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Command::Rekey(arguments) => order::rekey(&arguments).await,
             Command::Events(arguments) => events::run(&arguments).await,
             Command::Counters(arguments) => counters::run(&arguments).await,
+            Command::Pki(arguments) => pki::run(&arguments),
             Command::Demo => demo::run().await,
         }
     });
