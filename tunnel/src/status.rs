@@ -146,7 +146,7 @@ pub struct Algorithms {
 pub struct Traffic {
     /// Packets.
     pub packets: u64,
-    /// Bytes of inner datagrams.
+    /// Bytes of inner datagrams; of received ones with their padding.
     pub bytes: u64,
 }
 

@@ -23,6 +23,8 @@ pub(super) enum Failure {
     Answer(serde_json::Error),
     /// The daemon cannot run.
     Run(RunError),
+    /// A step of the demonstration went wrong.
+    Demo(tidegate::demo::Failure),
     /// Something of this process.
     Io(io::Error),
     /// Nobody reads what we write: no failure in fact.
@@ -45,7 +47,9 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Silent(_) | Self::Gone => 3,
-            Self::Client(_) | Self::Answer(_) | Self::Run(_) | Self::Io(_) | Self::Unread => 1,
+            Self::Client(_) | Self::Answer(_) | Self::Run(_) | Self::Demo(_) | Self::Io(_) | Self::Unread => {
+                1
+            }
         }
     }
 }
@@ -62,6 +66,12 @@ impl From<ClientError> for Failure {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         Self::Run(error)
+    }
+}
+
+impl From<tidegate::demo::Failure> for Failure {
+    fn from(failure: tidegate::demo::Failure) -> Self {
+        Self::Demo(failure)
     }
 }
 
@@ -106,6 +116,7 @@ impl fmt::Display for Failure {
             Self::Client(error) => write!(f, "{error}"),
             Self::Answer(error) => write!(f, "the daemon's answer makes no sense: {error}"),
             Self::Run(error) => write!(f, "{error}"),
+            Self::Demo(failure) => write!(f, "{failure}"),
             Self::Io(error) => write!(f, "{error}"),
             Self::Unread => f.write_str("nobody reads the output"),
         }
