@@ -9,7 +9,7 @@ mod hostile;
 mod manager;
 mod metrics;
 mod socket;
-#[expect(dead_code, reason = "what is there serves more tests than these")]
+#[expect(dead_code, clippy::unwrap_used, reason = "what is there serves more tests than these")]
 #[path = "../manager/support.rs"]
 mod support;
 mod swanctl;
