@@ -26,6 +26,7 @@ pub mod driver;
 pub mod engine;
 pub mod event;
 pub mod io;
+pub mod keylog;
 pub mod log;
 pub mod manager;
 pub mod mesh;
