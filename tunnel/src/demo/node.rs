@@ -86,7 +86,7 @@ impl Node {
     /// Replaces keys: of the child and of the IKE SA in turn. How many were.
     pub(super) async fn rekey(&self, peer: &Self, round: usize) -> Result<usize, Cause> {
         let connection: Arc<str> = peer.name.as_str().into();
-        let selection = if round % 2 == 0 {
+        let selection = if round.is_multiple_of(2) {
             Selection::Child { connection: Some(connection), child: format!("{}-p2p", peer.name).into() }
         } else {
             Selection::Connection(connection)
