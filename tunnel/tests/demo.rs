@@ -1,15 +1,17 @@
 //! The demonstration works, and says so.
+#![allow(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidegate::demo;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demonstration_works_from_end_to_end() {
-    let mut account = Vec::new();
+    let (mut account, begun) = (Vec::new(), Instant::now());
     let result = demo::run(&mut account).await;
     let account = String::from_utf8(account).expect("text");
     println!("{account}");
     result.expect("every step works");
+    assert!(begun.elapsed() < Duration::from_secs(10), "nobody waits that long");
     for part in
         ["identities", "negotiate", "edge-1 -> cloud", "edge-1 -> edge-2", "4 rekeys", "first esp", "done"]
     {

@@ -1,4 +1,5 @@
 //! A connector and five hundred edges in one process.
+#![allow(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -78,8 +78,6 @@ async fn negotiate(nodes: &[Node], account: &mut (dyn Write + Send)) -> Result<(
     }
     let took = Millis(begun.elapsed());
     for (node, peer) in pairs.filter(|(node, peer)| node.name > peer.name) {
-        node.settle(peer, PATIENCE).await.at(Step::Negotiate)?;
-        peer.settle(node, PATIENCE).await.at(Step::Negotiate)?;
         let (ike, child) = node.suites(peer).await.at(Step::Negotiate)?;
         let link = format!("{} - {}", node.name, peer.name);
         writeln!(account, "negotiate   {link:<17} IKEv2 {ike}, ESP {child}").at(Step::Report)?;

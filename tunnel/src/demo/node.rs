@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 use tidegate_esp::AddressRange;
 use tidegate_ike::identity::Identity;
 
+const CONNECTOR: u8 = 1;
+const HIDDEN: u8 = 3;
+
 pub(super) struct Node {
     pub(super) name: String,
     pub(super) stack: Netstack,
@@ -68,17 +71,6 @@ impl Node {
         tokio::time::timeout(patience, up).await?
     }
 
-    /// Waits until there is one IKE SA with a peer: where both begin at once there are two for a moment.
-    pub(super) async fn settle(&self, peer: &Self, patience: Duration) -> Result<(), Cause> {
-        let settled = async {
-            while self.status(peer).await?.sas.len() != 1 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(patience, settled).await?
-    }
-
     /// What was negotiated with a peer: for IKE, and for ESP.
     pub(super) async fn suites(&self, peer: &Self) -> Result<(String, String), Cause> {
         let (sa, child) = self.sas(peer).await?;
@@ -94,7 +86,7 @@ impl Node {
     /// Replaces keys: of the child and of the IKE SA in turn. How many were.
     pub(super) async fn rekey(&self, peer: &Self, round: usize) -> Result<usize, Cause> {
         let connection: Arc<str> = peer.name.as_str().into();
-        let selection = if round % 2 == 0 {
+        let selection = if round.is_multiple_of(2) {
             Selection::Child { connection: Some(connection), child: format!("{}-p2p", peer.name).into() }
         } else {
             Selection::Connection(connection)
@@ -130,10 +122,13 @@ impl Node {
         all.into_iter().find(|connection| connection.name == peer.name).ok_or(Cause::NoTunnel)
     }
 
+    /// As the others know it. The last one's address they do not, as if it were behind a NAT: so it begins
+    /// with everybody, the other edge with the connector alone, and no two begin at once.
     fn endpoint(&self) -> Endpoint {
-        let role = if self.number == 1 { Role::Connector } else { Role::Edge };
+        let role = if self.number == CONNECTOR { Role::Connector } else { Role::Edge };
+        let known = (self.number != HIDDEN).then_some(Address::Ip(outer(self.number)));
         Endpoint {
-            addresses: vec![Address::Ip(outer(self.number))],
+            addresses: known.into_iter().collect(),
             port: self.manager.ports().1,
             subnets: vec![self.subnet()],
             ..Endpoint::new(&self.name, self.identity.clone(), role)
