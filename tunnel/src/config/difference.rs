@@ -3,6 +3,7 @@
 use super::{Configuration, LogSettings, NodeSettings};
 use crate::mesh::{Changes, diff};
 use std::sync::Arc;
+use tidegate_ike::connection::EncapsulationPolicy;
 use tidegate_ike::pool::Pool;
 
 /// What has to be done to get from one configuration to another.
@@ -21,16 +22,29 @@ pub struct Update {
 }
 
 impl Configuration {
-    /// What leads from `old` to this one.
+    /// What leads from `old` to this one. Connections name the port that they leave from, so that nothing
+    /// can be changed along with it before a restart.
     pub fn changes_since(&self, old: &Self) -> Update {
+        if self.node.port != old.node.port {
+            return Update { restart: self.node.fixed_since(&old.node), ..Update::default() };
+        }
+        let mut restart = self.node.fixed_since(&old.node);
+        if self.wants_raw_esp() && !old.wants_raw_esp() {
+            restart.push("encapsulation");
+        }
         let absent = |pool: &&Pool| !self.pools.iter().any(|now| now.name == pool.name);
         Update {
             connections: diff(&old.connections, &self.connections),
             pools: self.pools.iter().filter(|pool| !old.pools.contains(pool)).cloned().collect(),
             unpooled: old.pools.iter().filter(absent).map(|pool| Arc::clone(&pool.name)).collect(),
             log: (self.node.log != old.node.log).then(|| self.node.log.clone()),
-            restart: self.node.fixed_since(&old.node),
+            restart,
         }
+    }
+
+    /// Whether any connection may want ESP without UDP, which takes sockets of its own.
+    pub fn wants_raw_esp(&self) -> bool {
+        self.connections.iter().any(|connection| connection.encapsulation() != EncapsulationPolicy::Udp)
     }
 }
 

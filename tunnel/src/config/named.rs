@@ -4,6 +4,7 @@ use super::files::Fingerprint;
 use crate::connection::Connection;
 use crate::mesh::{Credentials, Link, Named};
 use std::sync::Arc;
+use tidegate_ike::connection::EncapsulationPolicy;
 
 /// A connection, and what tells it from another. Two are equal when a peer could see no difference: what is
 /// written, and what the files hold.
@@ -38,6 +39,14 @@ impl NamedConnection {
         match &self.source {
             Source::Mesh { link, credentials } => link.connection(credentials),
             Source::Written(connection) => Connection::clone(connection),
+        }
+    }
+
+    /// What surrounds its ESP.
+    pub fn encapsulation(&self) -> EncapsulationPolicy {
+        match &self.source {
+            Source::Mesh { credentials, .. } => credentials.defaults.encapsulation,
+            Source::Written(connection) => connection.ike.encapsulation,
         }
     }
 

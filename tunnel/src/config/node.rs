@@ -1,7 +1,6 @@
 //! `[node]`: who this node is, and what it runs on.
 
 use super::files::Loaded;
-use super::mistake::Fault;
 use super::reader::{Context, Section};
 use super::schema;
 use super::values::{self, ValueFault};
@@ -44,8 +43,8 @@ pub struct DeviceSettings {
     pub kind: DeviceKind,
     /// Its name.
     pub name: String,
-    /// Its MTU; worked out where there is none.
-    pub mtu: Option<u16>,
+    /// Its MTU.
+    pub mtu: u16,
 }
 
 /// Kinds of devices.
@@ -193,10 +192,6 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>) -> NodeSettings {
     };
     let port = section.port(context, "port").unwrap_or(500);
     let nat_port = section.port(context, "nat_port").unwrap_or(4500);
-    if port == nat_port {
-        let fault = Fault::Exclusive { one: "port", other: "nat_port with the same number" };
-        context.complain(&section.span, fault);
-    }
     NodeSettings {
         listen: section.parse_all(context, "listen", values::ip),
         port,
@@ -212,7 +207,7 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>) -> NodeSettings {
 }
 
 fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
-    let mut settings = DeviceSettings { kind: DeviceKind::Tun, name: "tidegate0".into(), mtu: None };
+    let mut settings = DeviceSettings { kind: DeviceKind::Tun, name: "tidegate0".into(), mtu: DEFAULT_MTU };
     let Some(section) = node.section(context, "device", &schema::DEVICE) else { return settings };
     let kinds = [DeviceKind::Tun, DeviceKind::None];
     settings.kind = section.choice(context, "kind", &["tun", "none"], &kinds).unwrap_or_default();
@@ -221,26 +216,20 @@ fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
     }
     // The least that IPv4 hosts take, and room for the outer headers in the longest packet.
     let mtu = section.number(context, "mtu", 576, 65_000);
-    settings.mtu = mtu.and_then(|mtu| u16::try_from(mtu).ok());
+    settings.mtu = mtu.and_then(|mtu| u16::try_from(mtu).ok()).unwrap_or(DEFAULT_MTU);
     settings
 }
+
+/// With every suite, in UDP over IPv6, this fits a link of 1500 bytes.
+const DEFAULT_MTU: u16 = 1400;
 
 fn routes(context: &mut Context<'_>, node: &Section<'_>) -> RouteTable {
     let mut routes = RouteTable { table: 2460, priority: 210, mark: 0x7d6 };
     let Some(section) = node.section(context, "routes", &schema::ROUTES) else { return routes };
-    // Tables 253 to 255 are the kernel's own, and a rule of priority 0 would come before its local table.
-    let table = section.number(context, "table", 1, u32::MAX);
-    let taken = table.filter(|table| (253..=255).contains(table));
-    if let Some(taken) = taken {
-        let fault = Fault::Value {
-            key: "table".into(),
-            value: taken.to_string(),
-            fault: ValueFault::Bounds { least: 256.0, most: f64::from(u32::MAX) },
-        };
-        context.complain(&section.span, fault);
-    }
-    routes.table = table.unwrap_or(routes.table);
-    routes.priority = section.number(context, "priority", 1, 32_765).unwrap_or(routes.priority);
+    // Below are the kernel's own tables; above there is room for those that are taken as they are needed.
+    routes.table = section.number(context, "table", 256, u32::MAX - 4096).unwrap_or(routes.table);
+    // Before the rule of strongSwan and its like, 220.
+    routes.priority = section.number(context, "priority", 1, 215).unwrap_or(routes.priority);
     routes.mark = section.number(context, "mark", 1, u32::MAX).unwrap_or(routes.mark);
     routes
 }

@@ -1,9 +1,10 @@
 //! Where inner packets come from and go to.
 
-use crate::config::{DeviceKind, NodeSettings};
+use crate::config::{DeviceKind, DeviceSettings};
 use crate::io::Device;
-use crate::route::RouteSettings;
+use crate::io::tun::{Tun, TunError};
 use rustix::event::{EventfdFlags, eventfd};
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -14,28 +15,39 @@ use tidegate_esp::virtio::VirtioHeader;
 struct Nothing {
     /// Never readable, as nobody ever counts it up.
     never: OwnedFd,
+    mtu: usize,
 }
 
-pub(super) fn open(node: &NodeSettings) -> io::Result<Arc<dyn Device>> {
-    match node.device.kind {
+/// Why there is no device.
+#[derive(Debug)]
+pub enum DeviceError {
+    /// The TUN interface cannot be had.
+    Tun(TunError),
+    /// Not even one that does nothing.
+    Nothing(io::Error),
+}
+
+pub(super) fn open(settings: &DeviceSettings) -> Result<Arc<dyn Device>, DeviceError> {
+    match settings.kind {
         DeviceKind::None => {
-            Ok(Arc::new(Nothing { never: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? }))
+            let never = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+            let never = never.map_err(|error| DeviceError::Nothing(error.into()))?;
+            Ok(Arc::new(Nothing { never, mtu: settings.mtu.into() }))
         }
-        DeviceKind::Tun => Err(io::ErrorKind::Unsupported.into()),
+        DeviceKind::Tun => {
+            let tun = Tun::create(&settings.name, settings.mtu.into()).map_err(DeviceError::Tun)?;
+            Ok(Arc::new(tun))
+        }
     }
 }
 
-/// Routes lead to interfaces only.
-pub(super) fn routes(node: &NodeSettings) -> Option<RouteSettings> {
-    match node.device.kind {
-        DeviceKind::None => None,
-        DeviceKind::Tun => Some(RouteSettings::default()),
+impl fmt::Display for DeviceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tun(error) => error.fmt(f),
+            Self::Nothing(error) => write!(f, "no device: {error}"),
+        }
     }
-}
-
-/// Our own packets bear a mark where rules have to tell them from others.
-pub(super) fn mark(node: &NodeSettings) -> Option<u32> {
-    routes(node).map(|_| node.routes.mark)
 }
 
 impl Device for Nothing {
@@ -56,13 +68,10 @@ impl Device for Nothing {
     }
 
     fn mtu(&self) -> usize {
-        DEFAULT_MTU
+        self.mtu
     }
 
     fn interface(&self) -> Option<&str> {
         None
     }
 }
-
-/// A link of 1500 bytes leaves this much inside for every suite, in UDP over IPv6.
-const DEFAULT_MTU: usize = 1400;

@@ -1,7 +1,6 @@
 //! The log: set up once, its levels changed at a reload.
 
 use crate::config::{LogFormat, LogSettings};
-use crate::event::Event;
 use std::fmt;
 use std::io;
 use tracing_subscriber::layer::SubscriberExt;
@@ -47,11 +46,6 @@ impl Log {
 
 fn filter(settings: &LogSettings) -> Result<EnvFilter, LogError> {
     EnvFilter::try_new(&settings.level).map_err(|error| LogError::Level(error.to_string()))
-}
-
-/// Puts an event into the log.
-pub(super) fn event(event: &Event) {
-    tracing::info!(target: "tidegate::event", "{event:?}");
 }
 
 impl fmt::Display for LogError {

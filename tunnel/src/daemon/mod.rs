@@ -13,14 +13,17 @@ mod notify;
 mod reload;
 mod watch;
 
+pub use device::DeviceError;
 pub use log::LogError;
 pub use watch::{Stamps, Watch};
 
-use crate::config::{Configuration, Mistakes, NodeSettings};
+use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings};
 use crate::driver::StartError;
 use crate::io::udp::{Listen, RawEsp};
-use crate::metrics;
+use crate::log::Narrator;
+use crate::route::RouteSettings;
 use crate::{Events, TunnelManager};
+use crate::{metrics, vici};
 use log::Log;
 use notify::Notifier;
 use std::fmt;
@@ -47,14 +50,16 @@ pub enum RunError {
     /// The log.
     Log(LogError),
     /// The device for inner packets.
-    Device {
-        /// Its name.
-        name: String,
+    Device(DeviceError),
+    /// The manager.
+    Start(StartError),
+    /// The control socket.
+    Vici {
+        /// Its path.
+        path: PathBuf,
         /// Why it cannot be had.
         error: io::Error,
     },
-    /// The manager.
-    Start(StartError),
     /// The socket that metrics are served at.
     Metrics {
         /// Its address.
@@ -70,25 +75,25 @@ pub enum RunError {
 
 /// A manager that follows a configuration.
 pub struct Daemon {
-    path: PathBuf,
+    options: RunOptions,
     configuration: Configuration,
     manager: TunnelManager,
     events: Events,
     watch: Watch,
     hangups: Signal,
     log: Option<Log>,
+    narrator: Narrator,
     notifier: Notifier,
+    /// Services end with the daemon.
+    _vici: vici::Server,
     _metrics: Option<metrics::Server>,
 }
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let stamps = Stamps::of([&options.config]);
-    let mut configuration = Configuration::load(&options.config).map_err(RunError::Config)?;
+    let configuration = Configuration::load(&options.config).map_err(RunError::Config)?;
     let log = Log::install(&configuration.node.log).map_err(RunError::Log)?;
-    if let Some(vici) = options.vici {
-        configuration.node.vici = vici;
-    }
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let stop = async move {
@@ -97,9 +102,9 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             _ = interrupt.recv() => {}
         }
     };
-    let mut daemon = Daemon::start(options.config, configuration).await?;
+    let mut daemon = Daemon::start(options, configuration).await?;
     daemon.log = Some(log);
-    if stamps != Stamps::of([&daemon.path]) {
+    if stamps != Stamps::of([&daemon.options.config]) {
         daemon.reload_and_tell().await;
     }
     let served = daemon.serve(stop).await;
@@ -110,9 +115,13 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
 impl Daemon {
     /// Starts a manager with the connections of a configuration that was read from this file, and the services
     /// around it. Has to be called within a tokio runtime.
-    pub async fn start(path: PathBuf, mut configuration: Configuration) -> Result<Self, RunError> {
+    pub async fn start(options: RunOptions, mut configuration: Configuration) -> Result<Self, RunError> {
+        options.overrule(&mut configuration.node);
         let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
-        let manager = manager(&configuration.node).await?;
+        if configuration.node.key_log.is_some() {
+            tracing::warn!("key_log has no effect: nothing writes session keys yet");
+        }
+        let manager = manager(&configuration).await?;
         let events = manager.events();
         for pool in &configuration.pools {
             let _ = manager.load_pool(pool.clone()).await;
@@ -122,23 +131,27 @@ impl Daemon {
             Some(address) => Some(serve_metrics(&manager, address).await?),
             None => None,
         };
+        let socket = &configuration.node.vici;
+        let vici = vici::Server::start(manager.clone(), socket);
+        let vici = vici.map_err(|error| RunError::Vici { path: socket.clone(), error })?;
         let watch = Watch::new(&configuration.files);
-        let notifier = Notifier::from_environment();
         tracing::info!(
             connections = configuration.connections.len(),
             "{} runs with {}",
             configuration.mesh.node.name,
-            path.display()
+            options.config.display()
         );
         Ok(Self {
-            path,
+            options,
             configuration,
             manager,
             events,
             watch,
             hangups,
             log: None,
-            notifier,
+            narrator: Narrator::default(),
+            notifier: Notifier::from_environment(),
+            _vici: vici,
             _metrics: metrics,
         })
     }
@@ -164,7 +177,7 @@ impl Daemon {
                 Some(()) = self.hangups.recv() => self.reload_and_tell().await,
                 () = self.watch.changed() => self.reload_and_tell().await,
                 event = self.events.next() => match event {
-                    Some(event) => log::event(&event),
+                    Some(event) => self.narrator.describe(&event).write(),
                     None => return Err(RunError::Stopped),
                 },
                 _ = beat.tick() => {
@@ -199,22 +212,35 @@ impl Daemon {
     }
 }
 
-async fn manager(node: &NodeSettings) -> Result<TunnelManager, RunError> {
-    let error = |error| RunError::Device { name: node.device.name.clone(), error };
+impl RunOptions {
+    fn overrule(&self, node: &mut NodeSettings) {
+        if let Some(vici) = &self.vici {
+            node.vici.clone_from(vici);
+        }
+    }
+}
+
+async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunError> {
+    let node = &configuration.node;
+    let captures = node.device.kind == DeviceKind::Tun;
     let listen = Listen {
         addresses: node.listen.clone(),
         ike_port: node.port,
         nat_port: node.nat_port,
-        mark: device::mark(node),
-        raw_esp: RawEsp::Off,
+        // Rules that lead into the device have to tell our own packets from others.
+        mark: captures.then_some(node.routes.mark),
+        raw_esp: if configuration.wants_raw_esp() { RawEsp::On } else { RawEsp::Off },
     };
-    let builder = TunnelManager::builder().device(device::open(node).map_err(error)?).listen(listen);
-    let builder = builder.state_folder(node.state.clone());
-    let builder = match device::routes(node) {
-        Some(routes) => builder.routes(routes),
-        None => builder,
-    };
+    let device = device::open(&node.device).map_err(RunError::Device)?;
+    let mut builder = TunnelManager::builder().device(device).listen(listen).state_folder(node.state.clone());
+    if captures {
+        builder = builder.routes(routes(node));
+    }
     builder.start().await.map_err(RunError::Start)
+}
+
+fn routes(_node: &NodeSettings) -> RouteSettings {
+    RouteSettings::default()
 }
 
 async fn serve_metrics(manager: &TunnelManager, address: SocketAddr) -> Result<metrics::Server, RunError> {
@@ -227,14 +253,11 @@ impl fmt::Display for RunError {
         match self {
             Self::Config(mistakes) => mistakes.fmt(f),
             Self::Log(error) => error.fmt(f),
-            Self::Device { name, error } => {
-                write!(f, "the device {name:?} cannot be had: {error}")?;
-                match error.kind() {
-                    io::ErrorKind::PermissionDenied => f.write_str("; run as root or with CAP_NET_ADMIN"),
-                    _ => Ok(()),
-                }
-            }
+            Self::Device(error) => error.fmt(f),
             Self::Start(error) => error.fmt(f),
+            Self::Vici { path, error } => {
+                write!(f, "the control socket {} cannot be had: {error}", path.display())
+            }
             Self::Metrics { address, error } => write!(f, "metrics cannot be served at {address}: {error}"),
             Self::Signals(error) => write!(f, "signals cannot be heard: {error}"),
             Self::Stopped => f.write_str("the engine has stopped"),

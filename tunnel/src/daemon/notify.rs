@@ -17,8 +17,11 @@ pub(super) struct Notifier {
 
 impl Notifier {
     pub(super) fn from_environment() -> Self {
-        let to = env::var_os("NOTIFY_SOCKET").and_then(|name| open(&name));
-        Self { to, watchdog: watchdog() }
+        Self::new(env::var_os("NOTIFY_SOCKET").as_deref(), watchdog())
+    }
+
+    fn new(socket: Option<&OsStr>, watchdog: Option<Duration>) -> Self {
+        Self { to: socket.and_then(open), watchdog }
     }
 
     /// Everything is set up.
@@ -76,4 +79,49 @@ fn watchdog() -> Option<Duration> {
     let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
     let micros = number("WATCHDOG_USEC").filter(|micros| ours && *micros >= 1000);
     micros.map(Duration::from_micros)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn told(socket: &UnixDatagram) -> String {
+        let mut buffer = [0; 256];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn systemd_hears_how_we_are() {
+        let name = format!("tidegate-notify-{}", std::process::id());
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        let notifier = Notifier::new(Some(OsStr::new(&format!("@{name}"))), Some(Duration::from_secs(10)));
+        notifier.ready();
+        assert_eq!(told(&socket), "READY=1");
+        notifier.reloading();
+        let reloading = told(&socket);
+        let micros: u64 = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().parse().unwrap();
+        assert!(micros > 0);
+        notifier.alive();
+        assert_eq!(told(&socket), "WATCHDOG=1");
+        notifier.stopping();
+        assert_eq!(told(&socket), "STOPPING=1");
+    }
+
+    #[test]
+    fn without_systemd_nobody_is_told() {
+        let notifier = Notifier::new(None, None);
+        notifier.ready();
+        notifier.alive();
+    }
+
+    #[test]
+    fn a_socket_can_be_a_path() {
+        let path = env::temp_dir().join(format!("tidegate-notify-{}.sock", std::process::id()));
+        let socket = UnixDatagram::bind(&path).unwrap();
+        Notifier::new(Some(path.as_os_str()), None).stopping();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(told(&socket), "STOPPING=1");
+    }
 }

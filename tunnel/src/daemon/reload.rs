@@ -1,8 +1,8 @@
 //! From the configuration that is followed to the one that is in the file.
 
-use super::{Daemon, Watch};
+use super::{Daemon, Stamps, Watch};
 use crate::TunnelManager;
-use crate::config::{Configuration, Mistakes, NamedConnection, Update};
+use crate::config::{Configuration, Mistakes, NamedConnection, NodeSettings, Update};
 use crate::mesh::Named;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,18 +10,22 @@ use std::sync::Arc;
 impl Daemon {
     /// Reads the configuration again and does what it changes. With a mistake in it everything stays as it is.
     pub async fn reload(&mut self) -> Result<Update, Mistakes> {
-        let new = match Configuration::load(&self.path) {
+        let before = Stamps::of(&self.configuration.files);
+        let mut new = match Configuration::load(&self.options.config) {
             Ok(new) => new,
             Err(mistakes) => {
                 // Any of them may be the one to be put right.
                 let files: BTreeSet<_> = self.configuration.files.union(&mistakes.files).cloned().collect();
-                self.watch = Watch::new(&files);
+                self.watch = Watch::new(&files).since(&before);
                 return Err(mistakes);
             }
         };
-        self.watch = Watch::new(&new.files);
+        self.watch = Watch::new(&new.files).since(&before);
+        self.options.overrule(&mut new.node);
         let update = new.changes_since(&self.configuration);
-        self.follow(new, &update).await;
+        if new.node.port == self.configuration.node.port {
+            self.follow(new, &update).await;
+        }
         Ok(update)
     }
 
@@ -45,9 +49,8 @@ impl Daemon {
             log.change(settings);
         }
         // What has no effect before a restart goes on being told at each reload.
-        let (vici, node) = (self.configuration.node.vici.clone(), self.configuration.node.clone());
         let log = new.node.log;
-        new.node = crate::config::NodeSettings { vici, log, ..node };
+        new.node = NodeSettings { log, ..self.configuration.node.clone() };
         self.configuration = new;
     }
 }

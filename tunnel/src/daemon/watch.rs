@@ -40,6 +40,8 @@ struct Stamp {
 pub struct Watch {
     stamps: Stamps,
     inotify: Option<Readable>,
+    /// Something has happened that was not looked at yet.
+    pending: bool,
 }
 
 impl Stamps {
@@ -75,19 +77,34 @@ impl Watch {
         if let Err(error) = &inotify {
             tracing::warn!("the kernel does not tell of changes to files, so they are looked for: {error}");
         }
-        Self { stamps: Stamps::of(files), inotify: inotify.ok() }
+        Self { stamps: Stamps::of(files), inotify: inotify.ok(), pending: false }
     }
 
-    /// Ready when one of them is another than it was, and has been for a moment. May be dropped at any time.
+    /// Sees as well what has changed since `before`, in files that were known by then.
+    #[must_use]
+    pub fn since(mut self, before: &Stamps) -> Self {
+        for (path, stamp) in &before.0 {
+            if let Some(known) = self.stamps.0.get_mut(path) {
+                self.pending |= known != stamp;
+                *known = *stamp;
+            }
+        }
+        self
+    }
+
+    /// Ready when one of them is another than it was, and has been for a moment. Nothing is lost by dropping
+    /// it before.
     pub async fn changed(&mut self) {
         loop {
             match &self.inotify {
                 Some(inotify) => {
-                    if news(inotify).await.is_err() {
+                    if !self.pending && news(inotify).await.is_err() {
                         self.inotify = None;
                         continue;
                     }
+                    self.pending = true;
                     settle(inotify).await;
+                    self.pending = false;
                 }
                 None => sleep(POLL).await,
             }

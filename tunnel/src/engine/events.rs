@@ -310,6 +310,7 @@ impl Engine {
             }
         }
         if last {
+            link.leave_to_peers();
             link.verdict = Some(verdict);
         }
     }

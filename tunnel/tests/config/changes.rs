@@ -75,12 +75,12 @@ fn pools_change() {
 }
 
 #[test]
-fn the_log_changes_at_once_and_ports_at_a_restart() {
+fn the_log_changes_at_once_and_the_device_at_a_restart() {
     let folder = Folder::with_files();
-    let level = format!("{NODE}port = 1500\n[node.log]\nlevel = \"debug\"\n");
+    let level = format!("{NODE}metrics = \"[::1]:9464\"\n[node.log]\nlevel = \"debug\"\n");
     let update = update(&folder, NODE, &level);
     assert_eq!(update.log.expect("it is another").level, "debug");
-    assert_eq!(update.restart, ["port"]);
+    assert_eq!(update.restart, ["metrics"]);
     assert!(update.connections.is_empty());
 }
 
@@ -89,4 +89,11 @@ fn secrets_are_not_shown() {
     let configuration = Folder::with_files().load(&base());
     let shown = format!("{configuration:?}");
     assert!(!shown.contains("known to both") && shown.contains("Fingerprint { .. }"), "{shown}");
+}
+
+#[test]
+fn nothing_changes_along_with_the_port() {
+    let folder = Folder::with_files();
+    let update = update(&folder, &base(), &base().replace("[node]", "[node]\nport = 1500"));
+    assert_eq!(update, Update { restart: vec!["port"], ..Update::default() });
 }
