@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tidegate::daemon::RunError;
 use tidegate::vici::ClientError;
 
 /// Why a command was not done.
@@ -22,6 +23,8 @@ pub(super) enum Failure {
     Answer(serde_json::Error),
     /// A step of the demonstration went wrong.
     Demo(tidegate::demo::Failure),
+    /// The daemon cannot run.
+    Run(RunError),
     /// Something of this process.
     Io(io::Error),
     /// Nobody reads what we write: no failure in fact.
@@ -44,7 +47,9 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Silent(_) | Self::Gone => 3,
-            Self::Client(_) | Self::Answer(_) | Self::Demo(_) | Self::Io(_) | Self::Unread => 1,
+            Self::Client(_) | Self::Answer(_) | Self::Demo(_) | Self::Run(_) | Self::Io(_) | Self::Unread => {
+                1
+            }
         }
     }
 }
@@ -61,6 +66,12 @@ impl From<ClientError> for Failure {
 impl From<tidegate::demo::Failure> for Failure {
     fn from(failure: tidegate::demo::Failure) -> Self {
         Self::Demo(failure)
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
     }
 }
 
@@ -105,6 +116,7 @@ impl fmt::Display for Failure {
             Self::Client(error) => write!(f, "{error}"),
             Self::Answer(error) => write!(f, "the daemon's answer makes no sense: {error}"),
             Self::Demo(failure) => write!(f, "{failure}"),
+            Self::Run(error) => write!(f, "{error}"),
             Self::Io(error) => write!(f, "{error}"),
             Self::Unread => f.write_str("nobody reads the output"),
         }

@@ -30,7 +30,12 @@ pub(super) fn make(names: &[&str]) -> Result<Identities, Cause> {
     let node = |name: &&str| {
         let identity = format!("{name}.demo").parse().map_err(|_| Cause::Identity)?;
         let (local, trust) = (LocalAuth::Psk(secret.clone()), RemoteAuth::Psk(secret.clone()));
-        Ok(NodeIdentity { name: (*name).to_owned(), identity, local: Arc::new(local), trust: Arc::new(trust) })
+        Ok(NodeIdentity {
+            name: (*name).to_owned(),
+            identity,
+            local: Arc::new(local),
+            trust: Arc::new(trust),
+        })
     };
     let nodes = names.iter().map(node).collect::<Result<Vec<_>, Cause>>()?;
     Ok(Identities { kind: format!("{} nodes with a secret in common", nodes.len()), nodes })
