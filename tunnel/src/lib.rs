@@ -19,7 +19,6 @@
 pub mod action;
 pub mod config;
 pub mod connection;
-#[cfg(feature = "cli")]
 pub mod daemon;
 pub mod driver;
 pub mod engine;

@@ -212,15 +212,13 @@ fn many_hints_cost_few_questions() {
     assert_eq!(asked, 1);
 }
 
-#[test]
-fn invalid_spi_in_clear_is_a_hint_and_never_answered() {
-    // RFC 7296 §1.5
-    let mut pair = watchful(13);
-    let path = crate::bench::path(&mut pair, End::A);
+/// INVALID_SPI in clear, with this initiator's SPI.
+fn invalid_spi_in_clear(pair: &mut Pair, initiator_spi: u64) {
+    let path = crate::bench::path(pair, End::A);
     let notify = Notify::with_data(NotifyType::INVALID_SPI, vec![1, 2, 3, 4]);
     let chain = Informational { notifies: vec![notify], ..Informational::default() }.emit();
     let header = tidegate_ike::wire::Header {
-        initiator_spi: tidegate_ike::wire::IkeSpi(77),
+        initiator_spi: tidegate_ike::wire::IkeSpi(initiator_spi),
         responder_spi: tidegate_ike::wire::IkeSpi(0),
         next_payload: 0,
         major_version: 2,
@@ -239,4 +237,48 @@ fn invalid_spi_in_clear_is_a_hint_and_never_answered() {
     let sent = pair.take(End::A);
     assert_eq!(kind(&sent), INFORM, "a question to the peer, under protection");
     assert_eq!(sent.path, path);
+}
+
+#[test]
+fn invalid_spi_in_clear_is_a_hint_and_never_answered() {
+    // RFC 7296 §1.5
+    invalid_spi_in_clear(&mut watchful(13), 77);
+}
+
+#[test]
+fn invalid_spi_in_clear_may_come_with_no_ike_spi_at_all() {
+    // RFC 7296 §1.5
+    invalid_spi_in_clear(&mut watchful(14), 0);
+}
+
+#[test]
+fn a_peer_without_an_ike_sa_is_told_that_its_esp_meets_nobody() {
+    // RFC 7296 §1.5
+    let mut pair = watchful(15);
+    let path = crate::support::mirrored(&crate::bench::path(&mut pair, End::A));
+    restart(&mut pair, End::B, 150);
+    for _ in 0..100 {
+        pair.with(End::B, |endpoint, now| endpoint.unknown_esp(now, path, 0x0102_0304));
+    }
+    let told = pair.take(End::B);
+    assert_eq!(kind(&told), INFORM);
+    assert_eq!(told.path, path);
+    assert!(pair.b.sent.len() < 100, "not one for each packet");
+    pair.b.sent.clear();
+    let start = pair.now;
+    pair.deliver(End::A, &told);
+    assert_eq!(kind(&pair.a.sent[0]), INFORM, "asked at once");
+    pair.run(secs(4));
+    assert!(pair.a.endpoint.is_empty() && pair.now.since(start) < secs(5));
+}
+
+#[test]
+fn a_peer_with_an_ike_sa_is_asked_and_not_told_in_clear() {
+    let mut pair = watchful(16);
+    let path = crate::bench::path(&mut pair, End::A);
+    pair.with(End::A, |endpoint, now| endpoint.unknown_esp(now, path, 0x0102_0304));
+    assert_eq!(pair.a.sent.len(), 1);
+    assert_eq!(pair.a.endpoint.counters().stateless_answers, 0);
+    pair.settle();
+    pair.assert_agree();
 }

@@ -18,4 +18,5 @@ mod mobike;
 mod nat;
 mod pki;
 mod proposals;
+mod status;
 mod version;

@@ -60,7 +60,7 @@ impl Host {
         }
         let mut all = match &mut self.routes {
             Some(routed) => routed.routes.local_addresses(),
-            // An answer that cannot be had leaves things as they are until the next time.
+            // A kernel that cannot say is asked again soon.
             None => host_addresses(None).unwrap_or_default(),
         };
         for towards in ANYWHERE {

@@ -216,6 +216,10 @@ impl Engine {
             Refused::Tables(InstallError::Selectors(_)) => Cause::Limit("pieces of selectors"),
             Refused::Keys => Cause::Unexpected("keys of another length"),
         };
+        if !matches!(refused, Refused::Taken(_)) {
+            let message = format!("child {} of {} is not taken into use: {cause}", install.name, of.link);
+            self.tell(Event::Trouble { area: "engine", message });
+        }
         let verdict = Verdict { culprit: Culprit::Peer, cause };
         self.forget_child(child);
         self.refused.insert(child, verdict);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tidegate_esp::Spi;
 use tidegate_ike::identity::Identity;
 use tidegate_ike::wire::NotifyType;
-use tidegate_ike::{Cause, Role, SaId, Time, Verdict};
+use tidegate_ike::{Cause, Culprit, Role, SaId, Time, Verdict};
 
 /// An IKE SA that stands.
 pub(super) struct Sa {
@@ -47,6 +47,8 @@ impl Engine {
             Ike::IkeRekeyed { old, new } => self.ike_rekeyed(old, new),
             Ike::IkeClosed { sa, connection, verdict } => self.ike_closed(sa, &connection, &verdict),
             Ike::IkeGone { sa } => {
+                let unheard = Verdict { culprit: Culprit::Us, cause: Cause::ClosedByUs };
+                self.ike_failed(sa, &unheard);
                 if let Some(number) = self.numbers.remove(&sa) {
                     self.by_number.remove(&number);
                 }

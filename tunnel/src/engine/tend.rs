@@ -2,7 +2,7 @@
 //! its time has come.
 
 use super::Engine;
-use super::link::{Link, Phase};
+use super::link::{Link, Packet, Phase};
 use super::requests::Item;
 use super::timers::Due;
 use crate::action::{Action, LookupId, Outcome};
@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_ike::endpoint::Phase as SaPhase;
 use tidegate_ike::{ApiMisuse, Cause, Culprit, Initiate, SaId, Time, Verdict};
+
+/// What was asked for is looked after again in this time, should nothing be heard of it.
+const UNHEARD: Duration = Duration::from_secs(30);
 
 /// A resolver that takes longer has no answer.
 const LOOKUP: Duration = Duration::from_secs(20);
@@ -129,10 +132,24 @@ impl Engine {
     }
 
     fn ask_for_children(&mut self, name: &Arc<str>, sa: SaId) {
+        self.forget_unheard(name);
         let Some(link) = self.links.get(name) else { return };
-        let missing: Vec<usize> = link.missing().filter(|at| link.wishes[*at].asked.is_none()).collect();
-        for at in missing {
+        let missing: Vec<usize> = link.missing().collect();
+        let unasked = |at: &usize| link.wishes.get(*at).is_some_and(|wish| wish.asked.is_none());
+        for at in missing.into_iter().filter(unasked).collect::<Vec<_>>() {
             self.ask_for_child(name, sa, at);
+        }
+        self.look_again(name, self.now.time + UNHEARD);
+    }
+
+    /// What was asked for, on an IKE SA that has nothing to do, is not on its way.
+    fn forget_unheard(&mut self, name: &Arc<str>) {
+        let Some(link) = self.links.get_mut(name) else { return };
+        for wish in &mut link.wishes {
+            let asked = wish.asked.map(|sa| self.ike.status(sa));
+            if asked.is_some_and(|sa| sa.is_none_or(|sa| sa.is_quiet())) {
+                wish.asked = None;
+            }
         }
     }
 
@@ -157,8 +174,8 @@ impl Engine {
         let Some(link) = self.links.get_mut(name) else { return };
         if link.phase == Phase::Idle && link.can_initiate() {
             link.phase = Phase::Queued;
-            let urgent = link.missing().any(|at| {
-                let child = Arc::clone(&link.wishes[at].name);
+            let urgent = link.wishes.iter().filter(|wish| wish.is_missing()).any(|wish| {
+                let child = Arc::clone(&wish.name);
                 self.requests.is_awaited(&Item::Up { link: Arc::clone(name), child })
             });
             match urgent {
@@ -185,22 +202,39 @@ impl Engine {
     fn attempt(&mut self, name: &Arc<str>, resolved: Vec<IpAddr>) {
         let Some(link) = self.links.get(name) else { return };
         let Some(wish) = link.missing().next().and_then(|at| link.wishes.get(at)) else { return };
-        let candidates = link.candidates(resolved);
-        let Some(at) = link.turn.checked_rem(candidates.len()) else {
+        let (child, packet) = (Arc::clone(&wish.name), wish.packet);
+        let mut candidates = link.candidates(resolved);
+        let Some(first) = link.turn.checked_rem(candidates.len()) else {
             let verdict = Verdict { culprit: Culprit::Network, cause: Cause::Unresolved };
             return self.attempt_failed(name, None, &verdict, &Outcome::Failed(verdict.clone()));
         };
-        let (child, packet) = (Arc::clone(&wish.name), wish.packet);
-        let remote = candidates.get(at).copied();
-        let initiate = Initiate { connection: name, child: Some(&child), local: None, remote };
-        let attempt = match packet {
-            Some(packet) => self.ike.initiate_for(self.now, &initiate, packet),
-            None => self.ike.initiate(self.now, &initiate),
-        };
-        match attempt {
+        candidates.rotate_left(first);
+        match self.initiate_towards(&candidates, name, &child, packet) {
             Ok(sa) => self.attempting(name, &child, sa),
             Err(misuse) => self.cannot_attempt(name, misuse),
         }
+    }
+
+    /// To the first address that we have one of the same family for.
+    fn initiate_towards(
+        &mut self,
+        candidates: &[IpAddr],
+        connection: &str,
+        child: &str,
+        packet: Option<Packet>,
+    ) -> Result<SaId, ApiMisuse> {
+        let mut result = Err(ApiMisuse::NoRemoteAddress);
+        for remote in candidates {
+            let wish = Initiate { connection, child: Some(child), local: None, remote: Some(*remote) };
+            result = match packet {
+                Some(packet) => self.ike.initiate_for(self.now, &wish, packet),
+                None => self.ike.initiate(self.now, &wish),
+            };
+            if result != Err(ApiMisuse::NoLocalAddress) {
+                break;
+            }
+        }
+        result
     }
 
     fn attempting(&mut self, name: &Arc<str>, child: &str, sa: SaId) {

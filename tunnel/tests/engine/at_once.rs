@@ -30,7 +30,7 @@ fn both_begin(
     let (a, b) = (add_seeded(&mut world, seed, 1), add_seeded(&mut world, seed, 2));
     tell(&mut world, a, |node, now| node.load(now, one));
     tell(&mut world, b, |node, now| node.load(now, two));
-    let order = if seed % 2 == 0 { [(a, "to-2"), (b, "to-1")] } else { [(b, "to-1"), (a, "to-2")] };
+    let order = if seed.is_multiple_of(2) { [(a, "to-2"), (b, "to-1")] } else { [(b, "to-1"), (a, "to-2")] };
     for (node, name) in order {
         tell(&mut world, node, |node, now| node.initiate(now, name));
         world.run_for(apart * MILLISECOND);

@@ -12,5 +12,6 @@ mod many;
 mod node;
 mod policy;
 mod requests;
+mod seen;
 mod starting;
 mod world;

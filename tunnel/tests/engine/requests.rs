@@ -4,7 +4,7 @@ use crate::world::{ONE, TWO, address, ask, assert_one_set, pair, tell, wait_for}
 use std::net::IpAddr;
 use tidegate::action::Outcome;
 use tidegate::connection::{After, Start};
-use tidegate::engine::{LoadError, Selection, Target};
+use tidegate::engine::{Engine, LoadError, Selection, Target};
 use tidegate::event::Event;
 use tidegate_ike::{ApiMisuse, Cause};
 use tidegate_sim::{MILLISECOND, SECOND};
@@ -193,7 +193,7 @@ fn without_an_address_of_ours_nothing_begins_and_with_one_it_does_at_once() {
 fn everything_is_closed_at_the_peers_when_we_go() {
     let (mut world, a, b) = pair(10, ONE.kept_up(), TWO.passive());
     world.run_for(SECOND);
-    let gone = ask(&mut world, a, |engine, now, ticket| engine.shutdown(now, ticket));
+    let gone = ask(&mut world, a, Engine::shutdown);
     assert_eq!(wait_for(&mut world, a, gone), Outcome::Done(1));
     world.run_for(30 * SECOND);
     assert!(world.node(a).engine.is_idle() && world.node(b).engine.is_idle());
@@ -206,7 +206,7 @@ fn a_peer_that_does_not_answer_holds_us_up_for_two_seconds() {
     world.run_for(SECOND);
     world.crash(b);
     let began = world.now();
-    let gone = ask(&mut world, a, |engine, now, ticket| engine.shutdown(now, ticket));
+    let gone = ask(&mut world, a, Engine::shutdown);
     assert_eq!(wait_for(&mut world, a, gone), Outcome::Done(0));
     assert_eq!(world.now() - began, 2 * SECOND);
 }

@@ -136,7 +136,7 @@ fn tunnels_come_back_whatever_the_network_does() {
         for _ in 0..4 {
             world.run_for(20 * SECOND);
             let (one, two) = ([address(1)], [address(2)]);
-            let way = if seed % 2 == 0 { Way::Both } else { Way::FirstToSecond };
+            let way = if seed.is_multiple_of(2) { Way::Both } else { Way::FirstToSecond };
             let cut = world.network.cut(&one, &two, way);
             world.run_for((20 + seed * 3) * SECOND);
             world.network.heal(cut);

@@ -16,8 +16,10 @@ fn a_batch_allocates_nothing() {
     let before = Usage::now();
     for _ in 0..10 {
         assert_eq!(one.send(&sent).unwrap(), 64);
-        received.clear();
-        assert_eq!(other.receive(1, &mut received).unwrap(), 64);
+        for _ in 0..64 / received.slot_count() {
+            received.clear();
+            assert_eq!(other.receive(1, &mut received).unwrap(), received.slot_count());
+        }
         other.path_mtu_errors(1, &mut |_, _| {});
     }
     assert_eq!(Usage::since(before).allocations, 0);

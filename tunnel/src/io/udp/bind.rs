@@ -142,11 +142,16 @@ fn open_raw(listen: &Listen, address: IpAddr) -> Result<Socket, BindError> {
     Ok(Socket { fd, address, port: 0, kind: Kind::Esp })
 }
 
-pub(super) fn create(
-    address: IpAddr,
-    kind: SocketType,
-    protocol: Option<Protocol>,
-) -> rustix::io::Result<OwnedFd> {
+/// A socket that goes by the same rules as the others, to ask the system with.
+pub(super) fn probe(remote: IpAddr, mark: Option<u32>) -> Result<OwnedFd, BindError> {
+    let address = SocketAddr::new(remote, 0);
+    let fd = create(remote, SocketType::DGRAM, None)
+        .map_err(|error| BindError::Other { address, error: error.into() })?;
+    set_mark(fd.as_fd(), mark)?;
+    Ok(fd)
+}
+
+fn create(address: IpAddr, kind: SocketType, protocol: Option<Protocol>) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     net::socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, protocol)
 }
@@ -187,7 +192,7 @@ fn set_buffers(fd: BorrowedFd<'_>) {
     }
 }
 
-pub(super) fn set_mark(fd: BorrowedFd<'_>, mark: Option<u32>) -> Result<(), BindError> {
+fn set_mark(fd: BorrowedFd<'_>, mark: Option<u32>) -> Result<(), BindError> {
     let Some(mark) = mark else { return Ok(()) };
     set_option(fd, libc::SOL_SOCKET, libc::SO_MARK, mark.cast_signed())
         .map_err(|error| BindError::Mark { mark, error })

@@ -8,7 +8,6 @@ mod bind;
 mod calls;
 mod cmsg;
 mod send;
-mod source;
 
 pub use bind::BindError;
 
@@ -17,6 +16,7 @@ use super::batch::{Arrival, Channel, ReceiveBatch, SendBatch};
 use calls::Got;
 use cmsg::Message;
 use rustix::io::Errno;
+use rustix::net;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -118,6 +118,16 @@ impl Sockets {
     /// The ports of IKE and of ESP in UDP.
     pub fn local_ports(&self) -> (u16, u16) {
         self.ports
+    }
+
+    /// The address that the system would send from to that one, by the routes that our packets go by; `None`
+    /// where no route leads there.
+    pub fn source_towards(&self, remote: IpAddr) -> Option<IpAddr> {
+        let probe = bind::probe(remote, self.mark).ok()?;
+        // Nothing is sent by this.
+        net::connect(&probe, &SocketAddr::new(remote, self.ports.1)).ok()?;
+        let local = SocketAddr::try_from(net::getsockname(&probe).ok()?).ok()?;
+        Some(local.ip())
     }
 
     /// What has become of datagrams so far.
