@@ -13,6 +13,7 @@
 //! - [`status`] and [`event`] are what can be seen from outside; [`vici`] shows it to other processes, [`log`]
 //!   and [`metrics`] to operators.
 //! - [`config`] reads `tidegate.toml`, [`daemon`] runs what it says, [`pki`] makes certificates.
+//! - [`demo`] shows all of it at work in one process.
 
 #![deny(unsafe_code)]
 
@@ -20,10 +21,12 @@ pub mod action;
 pub mod config;
 pub mod connection;
 pub mod daemon;
+pub mod demo;
 pub mod driver;
 pub mod engine;
 pub mod event;
 pub mod io;
+pub mod keylog;
 pub mod log;
 pub mod manager;
 pub mod mesh;

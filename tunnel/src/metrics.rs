@@ -1,8 +1,13 @@
 //! Metrics for Prometheus, in its text format, over just enough HTTP for it.
+//!
+//! One page, read by GET and nothing else. A client may be slow for [`PATIENCE`], and there are [`CLIENTS`] at
+//! a time; the others wait in the queue of the socket.
 
-use crate::TunnelManager;
-use crate::status::{ChildSaStatus, ConnectionStatus, CountersReport, IkeSaStatus};
-use std::fmt::{Display, Write};
+mod page;
+
+pub use page::render;
+
+use crate::vici::Control;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,27 +15,31 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-/// Clients at a time; whoever comes later waits.
-const CLIENTS: usize = 8;
-/// A request has this many bytes at most, and this long to come and to be answered.
-const LONGEST_REQUEST: usize = 8 << 10;
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Clients at a time.
+pub const CLIENTS: usize = 8;
+/// How long a client may take to ask and to read the answer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest head of a request.
+pub const LONGEST_REQUEST: usize = 8 << 10;
 
 /// Serves metrics until it is dropped.
+#[derive(Debug)]
 pub struct Server {
     accepting: JoinHandle<()>,
     address: SocketAddr,
 }
 
 impl Server {
-    /// Listens. Has to be called within a tokio runtime.
-    pub async fn start(manager: TunnelManager, address: SocketAddr) -> io::Result<Self> {
+    /// Listens. To be called within a tokio runtime.
+    ///
+    /// There is no password: who may see names of peers and how much they say has to be settled by the address.
+    pub async fn start(control: impl Control, address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { accepting: tokio::spawn(accept(listener, manager)), address })
+        Ok(Self { accepting: tokio::spawn(accept(listener, control)), address })
     }
 
     /// Where it listens.
@@ -45,173 +54,91 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, manager: TunnelManager) {
+/// Takes clients in. Their tasks end with this one.
+async fn accept(listener: TcpListener, control: impl Control) {
     let places = Arc::new(Semaphore::new(CLIENTS));
+    let mut clients = JoinSet::new();
     loop {
         // It is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::debug!("no client of metrics: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
+        while clients.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let control = control.clone();
+                clients.spawn(async move {
+                    // A client that is too slow, or goes away, is its own loss.
+                    let _ = timeout(PATIENCE, answer(stream, &control)).await;
+                    drop(place);
+                });
             }
-        };
-        let manager = manager.clone();
-        tokio::spawn(async move {
-            // A client that is too slow or goes away is its own loss.
-            let _ = timeout(PATIENCE, answer(stream, &manager)).await;
-            drop(place);
-        });
+            // No more descriptors, most likely; they may come back.
+            Err(error) => {
+                tracing::debug!(target: "tidegate::metrics", "cannot take a client in: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
     }
 }
 
-async fn answer(mut stream: TcpStream, manager: &TunnelManager) -> io::Result<()> {
-    let request = request(&mut stream).await?;
-    let (status, body) = match request.split_ascii_whitespace().collect::<Vec<_>>().as_slice() {
-        ["GET", "/metrics", ..] => match (manager.status().await, manager.counters().await) {
+async fn answer(mut stream: TcpStream, control: &impl Control) -> io::Result<()> {
+    let (status, body) = match Request::read(&mut stream).await? {
+        Request::Metrics => match (control.status().await, control.counters().await) {
             (Ok(status), Ok(counters)) => ("200 OK", render(&status, &counters)),
             _ => ("503 Service Unavailable", "the engine has stopped\n".to_owned()),
         },
-        ["GET", ..] => ("404 Not Found", "metrics are at /metrics\n".to_owned()),
-        _ => ("405 Method Not Allowed", "metrics are read by GET\n".to_owned()),
+        Request::Elsewhere => ("404 Not Found", "metrics are at /metrics\n".to_owned()),
+        Request::OtherMethod => ("405 Method Not Allowed", "metrics are read by GET\n".to_owned()),
+        Request::TooLong => ("431 Request Header Fields Too Large", String::new()),
+        Request::NoHttp => ("400 Bad Request", String::new()),
     };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
+    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await?;
     stream.shutdown().await
 }
 
-/// The request's first line. The rest of its head is read and says nothing to us.
-async fn request(stream: &mut TcpStream) -> io::Result<String> {
-    let mut head = Vec::new();
-    let mut buffer = [0; 1024];
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < LONGEST_REQUEST {
-        match stream.read(&mut buffer).await? {
-            0 => break,
-            length => head.extend(buffer.iter().take(length)),
-        }
-    }
-    let head = String::from_utf8_lossy(&head);
-    Ok(head.lines().next().unwrap_or_default().to_owned())
+/// What a client wants.
+enum Request {
+    Metrics,
+    Elsewhere,
+    OtherMethod,
+    TooLong,
+    NoHttp,
 }
 
-/// All metrics as text.
-pub fn render(status: &[ConnectionStatus], counters: &CountersReport) -> String {
-    let mut page = Page::default();
-    connections(&mut page, status);
-    ike_sas(&mut page, status);
-    children(&mut page, status);
-    totals(&mut page, counters);
-    page.text
-}
-
-fn connections(page: &mut Page, status: &[ConnectionStatus]) {
-    page.family("tidegate_connection_up", "gauge", "Whether a configured connection is up.");
-    for connection in status {
-        let up = u8::from(connection.state == "up");
-        page.sample("tidegate_connection_up", &[("connection", &connection.name)], up);
-    }
-    page.family("tidegate_connection_failures", "gauge", "Failed attempts in a row.");
-    for connection in status {
-        page.sample("tidegate_connection_failures", &[("connection", &connection.name)], connection.failures);
-    }
-}
-
-/// What is told of each IKE SA that may say it.
-type OfIkeSa = (&'static str, &'static str, fn(&IkeSaStatus) -> Option<f64>);
-
-fn ike_sas(page: &mut Page, status: &[ConnectionStatus]) {
-    page.family("tidegate_ike_sas", "gauge", "IKE SAs of a connection.");
-    for connection in status {
-        page.sample("tidegate_ike_sas", &[("connection", &connection.name)], connection.sas.len());
-    }
-    const SECOND: f64 = 1000.0;
-    let families: [OfIkeSa; 4] = [
-        ("tidegate_ike_handshake_seconds", "How long the set-up took.", |sa| Some(sa.handshake_ms? / SECOND)),
-        ("tidegate_ike_rtt_seconds", "Round trip time of the last request.", |sa| Some(sa.rtt_ms? / SECOND)),
-        ("tidegate_ike_silence_seconds", "Time since the peer proved to be there.", |sa| sa.silence),
-        ("tidegate_ike_age_seconds", "Age.", |sa| Some(sa.age)),
-    ];
-    for (name, help, value) in families {
-        page.family(name, "gauge", help);
-        for connection in status {
-            // One a connection: a series for each SA that ever was would be too many.
-            if let Some(value) = connection.sas.last().and_then(value) {
-                page.sample(name, &[("connection", &connection.name)], value);
+impl Request {
+    /// Reads the whole head, of which only the first line says something to us.
+    async fn read(stream: &mut TcpStream) -> io::Result<Self> {
+        let mut head = Vec::new();
+        let mut buffer = [0; 1024];
+        while !head.windows(END.len()).any(|end| end == END) {
+            if head.len() > LONGEST_REQUEST {
+                return Ok(Self::TooLong);
+            }
+            match stream.read(&mut buffer).await? {
+                0 => return Ok(Self::NoHttp),
+                length => head.extend(buffer.iter().take(length)),
             }
         }
+        Ok(Self::parse(&head))
     }
-}
 
-fn children(page: &mut Page, status: &[ConnectionStatus]) {
-    let current = |connection: &'_ ConnectionStatus| -> Vec<ChildSaStatus> {
-        let all = connection.sas.iter().flat_map(|sa| &sa.children);
-        all.filter(|child| child.current).cloned().collect()
-    };
-    page.family("tidegate_child_sas", "gauge", "Child SAs of a connection.");
-    for connection in status {
-        page.sample("tidegate_child_sas", &[("connection", &connection.name)], current(connection).len());
-    }
-    page.family("tidegate_child_bytes", "gauge", "Bytes that the current SA of a child has carried.");
-    for connection in status {
-        for child in current(connection) {
-            for (direction, traffic) in [("in", child.received), ("out", child.sent)] {
-                let labels = [
-                    ("connection", connection.name.as_str()),
-                    ("child", child.name.as_str()),
-                    ("direction", direction),
-                ];
-                page.sample("tidegate_child_bytes", &labels, traffic.bytes);
+    fn parse(head: &[u8]) -> Self {
+        let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let Ok(line) = std::str::from_utf8(line) else { return Self::NoHttp };
+        let mut words = line.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("GET"), Some(path), Some(version)) if version.starts_with("HTTP/1.") => {
+                let path = path.split('?').next().unwrap_or_default();
+                if path == "/metrics" { Self::Metrics } else { Self::Elsewhere }
             }
+            (Some(_), Some(_), Some(version)) if version.starts_with("HTTP/") => Self::OtherMethod,
+            _ => Self::NoHttp,
         }
     }
 }
 
-fn totals(page: &mut Page, counters: &CountersReport) {
-    for (name, help, in_and_out) in [
-        ("tidegate_packets_total", "Packets.", [counters.received.packets, counters.sent.packets]),
-        ("tidegate_bytes_total", "Bytes of inner packets.", [counters.received.bytes, counters.sent.bytes]),
-    ] {
-        page.family(name, "counter", help);
-        for (direction, count) in ["in", "out"].iter().zip(in_and_out) {
-            page.sample(name, &[("direction", direction)], count);
-        }
-    }
-    page.family("tidegate_drops_total", "counter", "What went no further, by reason.");
-    for (plane, drops) in [("packet", &counters.packet_drops), ("ike", &counters.ike_drops)] {
-        for (reason, count) in drops {
-            page.sample("tidegate_drops_total", &[("plane", plane), ("reason", reason)], count);
-        }
-    }
-    page.family("tidegate_events_total", "counter", "What happened how often.");
-    for (name, count) in &counters.totals {
-        page.sample("tidegate_events_total", &[("event", name)], count);
-    }
-}
-
-#[derive(Default)]
-struct Page {
-    text: String,
-}
-
-// Writing to a string does not fail.
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let _ = write!(self.text, "{name}{{");
-        for (at, (label, text)) in labels.iter().enumerate() {
-            let text = text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
-            let _ = write!(self.text, "{}{label}=\"{text}\"", if at > 0 { "," } else { "" });
-        }
-        let _ = writeln!(self.text, "}} {value}");
-    }
-}
+const END: &[u8] = b"\r\n\r\n";

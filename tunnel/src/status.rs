@@ -146,7 +146,7 @@ pub struct Algorithms {
 pub struct Traffic {
     /// Packets.
     pub packets: u64,
-    /// Bytes of inner datagrams.
+    /// Bytes of inner datagrams; of received ones with their padding.
     pub bytes: u64,
 }
 
@@ -163,6 +163,19 @@ pub struct CountersReport {
     pub ike_drops: BTreeMap<&'static str, u64>,
     /// What happened how often, by name.
     pub totals: BTreeMap<&'static str, u64>,
+    /// How long it took to set IKE SAs up.
+    pub handshakes: TimesReport,
+}
+
+/// How long something took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TimesReport {
+    /// How many there were.
+    pub count: u64,
+    /// All of them together, in microseconds.
+    pub sum_us: u64,
+    /// How many took no longer than so many milliseconds: pairs of these and their number.
+    pub within_ms: Vec<(u64, u64)>,
 }
 
 impl CountersReport {
@@ -196,6 +209,11 @@ impl CountersReport {
             packet_drops: packet_drops.into(),
             ike_drops: ike_drops.into(),
             totals: totals.into(),
+            handshakes: TimesReport {
+                count: ike.handshakes.count(),
+                sum_us: ike.handshakes.sum.as_micros().try_into().unwrap_or(u64::MAX),
+                within_ms: ike.handshakes.within().collect(),
+            },
         }
     }
 }

@@ -349,7 +349,7 @@ fn establish(
     core.effects.push_back(Effect::HalfOpenOver(frame.id));
     let alone_since = request.initial_contact.then_some(frame.turn);
     core.effects.push_back(Effect::Authenticated { sa: frame.id, alone_since });
-    core.counters.established = core.counters.established.saturating_add(1);
+    core.counters.established(core.now.time.since(frame.began));
     core.event(Event::IkeEstablished {
         sa: frame.id,
         connection: Arc::clone(&connection.name),

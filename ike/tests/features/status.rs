@@ -2,7 +2,7 @@
 
 use crate::bench::{established_with, pair_with, secs};
 use crate::support::{B, End};
-use tidegate_ike::endpoint::SuiteIds;
+use tidegate_ike::endpoint::{ChildStatus, SuiteIds};
 use tidegate_ike::proposal::{EspProposal, IkeProposal};
 use tidegate_ike::{Event, Role};
 
@@ -20,7 +20,7 @@ fn algorithms_are_written_as_in_proposals_and_known_by_their_ids() {
     let ids = SuiteIds { encryption: 12, key_bits: Some(256), integrity: Some(13) };
     assert_eq!(SuiteIds::of(algorithms.suite), ids);
     let child_of = |pair: &crate::support::Pair| {
-        let child = pair.a.endpoint.status(sa).unwrap().children().find(|child| child.is_current()).unwrap();
+        let child = pair.a.endpoint.status(sa).unwrap().children().find(ChildStatus::is_current).unwrap();
         (child.algorithms().to_string(), child.role())
     };
     assert_eq!(child_of(&pair), ("aes128gcm16-esn".to_owned(), Role::Initiator), "IKE_AUTH has no group");

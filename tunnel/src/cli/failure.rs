@@ -20,6 +20,8 @@ pub(super) enum Failure {
     Client(ClientError),
     /// The daemon said something that we cannot read.
     Answer(serde_json::Error),
+    /// A step of the demonstration went wrong.
+    Demo(tidegate::demo::Failure),
     /// Something of this process.
     Io(io::Error),
     /// Nobody reads what we write: no failure in fact.
@@ -42,7 +44,7 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Silent(_) | Self::Gone => 3,
-            Self::Client(_) | Self::Answer(_) | Self::Io(_) | Self::Unread => 1,
+            Self::Client(_) | Self::Answer(_) | Self::Demo(_) | Self::Io(_) | Self::Unread => 1,
         }
     }
 }
@@ -53,6 +55,12 @@ impl From<ClientError> for Failure {
             ClientError::Closed | ClientError::Io(_) => Self::Gone,
             other => Self::Client(other),
         }
+    }
+}
+
+impl From<tidegate::demo::Failure> for Failure {
+    fn from(failure: tidegate::demo::Failure) -> Self {
+        Self::Demo(failure)
     }
 }
 
@@ -96,6 +104,7 @@ impl fmt::Display for Failure {
             Self::Gone => f.write_str("the daemon is gone"),
             Self::Client(error) => write!(f, "{error}"),
             Self::Answer(error) => write!(f, "the daemon's answer makes no sense: {error}"),
+            Self::Demo(failure) => write!(f, "{failure}"),
             Self::Io(error) => write!(f, "{error}"),
             Self::Unread => f.write_str("nobody reads the output"),
         }

@@ -4,6 +4,7 @@
 //! `events` and `counters` tell. `output` and `failure` are what they share.
 
 mod counters;
+mod demo;
 mod events;
 mod failure;
 mod order;
@@ -40,6 +41,8 @@ enum Command {
     Events(events::Arguments),
     /// Shows what happened how often, drops by their reason
     Counters(counters::Arguments),
+    /// Shows three nodes at work in this process, without root, and says how fast they are
+    Demo,
 }
 
 /// Where the daemon listens.
@@ -66,6 +69,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Command::Rekey(arguments) => order::rekey(&arguments).await,
             Command::Events(arguments) => events::run(&arguments).await,
             Command::Counters(arguments) => counters::run(&arguments).await,
+            Command::Demo => demo::run().await,
         }
     });
     match outcome {

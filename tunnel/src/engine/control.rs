@@ -274,7 +274,7 @@ impl Engine {
     fn ask(&mut self, name: &Arc<str>, children: &[Arc<str>], ticket: Ticket) {
         let usable = self.usable_sa(name).is_some();
         let Some(link) = self.links.get_mut(name) else { return };
-        let possible = usable || link.can_initiate() || matches!(link.phase, Phase::Attempting(_));
+        let possible = link.can_ask() && (usable || link.can_initiate());
         let mut items = Vec::new();
         for wish in link.wishes.iter_mut().filter(|wish| children.contains(&wish.name)) {
             if wish.standing.is_empty() && possible {

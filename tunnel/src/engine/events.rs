@@ -43,7 +43,10 @@ impl Engine {
         }
         match event {
             Ike::IkeEstablished { sa, connection, peer, .. } => self.ike_stands(sa, connection, peer),
-            Ike::IkeFailed { sa, verdict, .. } => self.ike_failed(sa, &verdict),
+            Ike::IkeFailed { sa, connection, verdict, .. } => {
+                self.peers_attempt_failed(connection.as_ref(), &verdict);
+                self.ike_failed(sa, &verdict);
+            }
             Ike::IkeRekeyed { old, new } => self.ike_rekeyed(old, new),
             Ike::IkeClosed { sa, connection, verdict } => self.ike_closed(sa, &connection, &verdict),
             Ike::IkeGone { sa } => {
@@ -59,7 +62,12 @@ impl Engine {
             Ike::ChildRekeyed { old, new, .. } => self.child_rekeyed(old, new),
             Ike::ChildFailed { sa, name: Some(name), verdict } => self.child_failed(sa, &name, &verdict),
             Ike::ChildClosed { sa, child, name, verdict } => self.child_closed(sa, child, &name, verdict),
-            Ike::ChildFailed { .. } | Ike::Refused { .. } | Ike::PeerMoved { .. } | Ike::Warning { .. } => {}
+            Ike::ChildFailed { sa, name: None, verdict } => {
+                if let Some(link) = self.sas.get(&sa).and_then(|sa| self.links.get_mut(&sa.link)) {
+                    link.verdict = Some(verdict);
+                }
+            }
+            Ike::Refused { .. } | Ike::PeerMoved { .. } | Ike::Warning { .. } => {}
         }
     }
 
@@ -98,6 +106,16 @@ impl Engine {
         }
         self.dirty.insert(name);
         self.settle_with_others(sa);
+    }
+
+    /// Whoever looks why a connection is down is told about the peer's attempts too. A connection that is up
+    /// is not blemished by them: they come from somebody who has proved nothing.
+    fn peers_attempt_failed(&mut self, connection: Option<&Arc<str>>, verdict: &Verdict) {
+        if let Some(link) = connection.and_then(|name| self.links.get_mut(name))
+            && link.sas.is_empty()
+        {
+            link.verdict = Some(verdict.clone());
+        }
     }
 
     fn ike_failed(&mut self, sa: SaId, verdict: &Verdict) {
@@ -292,6 +310,7 @@ impl Engine {
             }
         }
         if last {
+            link.leave_to_peers();
             link.verdict = Some(verdict);
         }
     }

@@ -84,8 +84,9 @@ pub(super) enum Phase {
 
 impl Link {
     pub(super) fn new(connection: Connection, owner: Owner) -> Self {
-        Self {
-            wishes: connection.children.iter().map(Wish::new).collect(),
+        let wishes = connection.children.iter().map(Wish::new).collect();
+        let mut link = Self {
+            wishes,
             connection,
             owner,
             phase: Phase::Idle,
@@ -98,6 +99,21 @@ impl Link {
             asked_by_traffic: None,
             sas: BTreeSet::new(),
             up: false,
+        };
+        link.leave_to_peers();
+        link
+    }
+
+    /// Whether we know whom to ask for a child. A connection for whoever comes from anywhere is of many peers,
+    /// none of which is the one.
+    pub(super) fn can_ask(&self) -> bool {
+        matches!(self.connection.ike.remote.identity, IdentityPattern::Exact(_)) || self.can_initiate()
+    }
+
+    /// Wants nothing where there is nobody to ask.
+    pub(super) fn leave_to_peers(&mut self) {
+        if !self.can_ask() {
+            self.wishes.iter_mut().for_each(|wish| wish.want = Want::Nothing);
         }
     }
 
@@ -110,6 +126,7 @@ impl Link {
                 wish.ask();
             }
         }
+        self.leave_to_peers();
     }
 
     /// What the endpoint is given. When children are set up is decided here alone.

@@ -5,9 +5,11 @@ use crate::world::{
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use tidegate::action::Outcome;
 use tidegate::connection::{After, Connection, Start};
 use tidegate::event::Event;
 use tidegate_esp::{Ports, TrafficSelector};
+use tidegate_ike::ApiMisuse;
 use tidegate_ike::connection::AddressRequest;
 use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::pool::Pool;
@@ -147,7 +149,7 @@ fn virtual_addresses_come_and_go_with_their_sa_and_are_captured_as_long() {
 fn one_connection_serves_many_peers_by_their_identities() {
     let mut world = world(5);
     let connector = add(&mut world, 1);
-    let mut any = ONE.passive();
+    let mut any = ONE.kept_up();
     any.ike.remote.identity = "*.example".parse().expect("a pattern");
     any.ike.remote.addresses.clear();
     any.children[0].config.remote =
@@ -169,6 +171,17 @@ fn one_connection_serves_many_peers_by_their_identities() {
         assert_eq!(world.node(edge).total_received(), 1, "edge {n}");
     }
     assert_eq!(world.node(connector).total_received(), 10);
+    // Whom should it ask?
+    let up = tell(&mut world, connector, |node, now| node.initiate(now, "to-2"));
+    assert_eq!(world.node(connector).outcome(up), Some(&Outcome::Done(1)), "some peer has it up");
+    for edge in world.nodes().map(|(id, _)| id).filter(|id| *id != connector).collect::<Vec<_>>() {
+        world.crash(edge);
+    }
+    world.run_for(120 * SECOND);
+    assert!(!world.node(connector).engine.is_active("to-2"));
+    assert!(world.node(connector).engine.is_idle() && captured(&world, connector).is_empty());
+    let up = tell(&mut world, connector, |node, now| node.initiate(now, "to-2"));
+    assert_eq!(world.node(connector).outcome(up), Some(&Outcome::Misuse(ApiMisuse::NoRemoteAddress)));
 }
 
 /// Whatever happens, a packet leaves sealed or not at all, and each that was held back had no SA.

@@ -7,6 +7,8 @@ use tidegate::action::Outcome;
 use tidegate::connection::{After, Retry, Start};
 use tidegate::engine::{Selection, Target};
 use tidegate::event::Event;
+use tidegate::notice::Notice;
+use tidegate_esp::Spi;
 use tidegate_ike::Cause;
 use tidegate_sim::{Chance, Conditions, MILLISECOND, SECOND, Way, for_each_seed};
 
@@ -108,6 +110,36 @@ fn a_peer_that_never_answers_is_tried_again_for_ever_and_ever_more_seldom() {
     assert!(waits.len() > 15, "{}", waits.len());
     let status = world.node(a).connection(world.now(), "to-2");
     assert!(status.failures > 15 && status.last_verdict.is_some(), "{status:?}");
+}
+
+#[test]
+fn traffic_does_not_wait_for_the_back_off_and_tries_once_a_second_at_most() {
+    let mut world = world(7);
+    let a = add(&mut world, 1);
+    let mut connection = ONE.connection(Start::OnTraffic, After::OnTraffic);
+    connection.ike.retransmission.give_up = Duration::from_millis(200);
+    connection.retry.first = Duration::from_secs(60);
+    tell(&mut world, a, |node, now| {
+        node.load(now, connection);
+        node.send_from(now, 20 * MILLISECOND, vec![ONE.stream()]);
+    });
+    world.run_for(20 * SECOND);
+    let began = &world.node(a).began;
+    assert!((18..=21).contains(&began.len()), "{began:?}");
+    assert!(began.windows(2).all(|pair| pair[1] - pair[0] >= SECOND), "{began:?}");
+}
+
+#[test]
+fn a_child_that_has_carried_all_that_it_may_is_followed_by_another() {
+    let (mut world, a, b) = pair(8, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    let child = world.node(a).children(world.now(), "to-2")[0].spi_in;
+    let spent = Notice::HardLimit(Spi::new(child).expect("it is one"));
+    tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.handle_notice(now, spent)));
+    world.run_for(SECOND);
+    assert_ne!(world.node(a).children(world.now(), "to-2")[0].spi_in, child);
+    assert_eq!(world.node(a).began.len(), 1, "on the IKE SA that stands");
+    assert_one_set(&mut world, a, b);
 }
 
 #[test]

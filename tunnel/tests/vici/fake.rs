@@ -10,7 +10,8 @@ use std::time::Duration;
 use tidegate::engine::{Selection, Target};
 use tidegate::event::Event;
 use tidegate::status::{
-    Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus, CountersReport, IkeSaStatus, Traffic,
+    Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus, CountersReport, IkeSaStatus, TimesReport,
+    Traffic,
 };
 use tidegate::vici::Control;
 use tidegate::vici::{Client, Server};
@@ -237,6 +238,7 @@ pub(crate) fn counters() -> CountersReport {
         packet_drops: [("no_sa", 1), ("replayed", 3)].into(),
         ike_drops: [("malformed", 2)].into(),
         totals: [("ike_established", 5), ("ike_failed", 6)].into(),
+        handshakes: TimesReport { count: 3, sum_us: 250_000, within_ms: vec![(5, 1), (10, 2)] },
     }
 }
 

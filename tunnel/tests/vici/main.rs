@@ -1,4 +1,4 @@
-//! The control interface: its protocol, its server and its client.
+//! What operators see of a daemon: the control interface with its tools, and metrics.
 
 mod client;
 mod codec;
@@ -6,6 +6,7 @@ mod commands;
 mod events;
 mod fake;
 mod hostile;
+mod metrics;
 mod socket;
 mod swanctl;
 #[cfg(feature = "cli")]

@@ -191,7 +191,7 @@ pub(super) fn establish(
     sa.begin(frame, core);
     sa.begin_authentication(frame, core, answer.lifetime);
     core.effects.push_back(Effect::Authenticated { sa: frame.id, alone_since: None });
-    core.counters.established = core.counters.established.saturating_add(1);
+    core.counters.established(core.now.time.since(frame.began));
     core.event(Event::IkeEstablished {
         sa: frame.id,
         connection: Arc::clone(&connection.name),

@@ -8,8 +8,9 @@ use crate::support::swanctl::{SwanChild, SwanConnection, Swanctl};
 use crate::support::tidegate::Tidegate;
 use crate::support::tidegate::config::{Child, Config, Connection, Party};
 use crate::support::{Lab, flow::Flow, http};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,6 +100,7 @@ impl Pair {
         let servers = [http::Server::start(&them.pod, "them", any), http::Server::start(&us.pod, "us", any)];
         let secret = lab.folder().join("psk");
         fs::write(&secret, PSK).expect("a file");
+        fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("it is ours");
         Self {
             internet,
             us,

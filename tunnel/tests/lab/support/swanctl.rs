@@ -69,6 +69,12 @@ pub(crate) fn set(options: &mut Vec<(&'static str, String)>, key: &'static str, 
 }
 
 impl Swanctl {
+    /// Has it share its secret with one more.
+    pub(crate) fn give_secret_to(&mut self, id: &str) {
+        let (_, secret) = self.secrets.first().expect("there is one").clone();
+        self.secrets.push((id.to_owned(), secret));
+    }
+
     /// The file's text.
     pub(crate) fn text(&self) -> String {
         let mut text = Text::default();
