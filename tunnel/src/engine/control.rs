@@ -1,5 +1,6 @@
 //! What an agent asks for.
 
+use super::inside::Told;
 use super::link::{Link, Phase, Want, fixed, packet_of};
 use super::requests::{Item, fail, tell};
 use super::timers::Due;
@@ -38,6 +39,12 @@ impl Engine {
         let name = Arc::clone(connection.name());
         let old = self.links.remove(&name);
         let owner = old.as_ref().map_or_else(|| self.next_owner(), |old| old.owner);
+        // The new before the old, so that what both name is told once.
+        let mut told = vec![self.inside.cover(&connection)];
+        told.extend(old.as_ref().map(|old| self.inside.uncover(&old.connection)));
+        if told.contains(&Told::Anew) {
+            self.say_where_we_are();
+        }
         self.ike.load(Link::for_endpoint(&connection));
         let all = Link::fixed_selectors(&connection);
         self.policy.replace(&mut self.tables, &mut self.actions, owner, &all);
@@ -68,6 +75,9 @@ impl Engine {
             return Err(ApiMisuse::NoSuchConnection(name.into()));
         };
         self.ike.unload(&name)?;
+        if self.inside.uncover(&link.connection) == Told::Anew {
+            self.say_where_we_are();
+        }
         self.policy.replace(&mut self.tables, &mut self.actions, link.owner, &[]);
         self.owners.remove(&link.owner);
         self.forget_names(&link, &name);

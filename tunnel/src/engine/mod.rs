@@ -16,6 +16,7 @@ mod children;
 mod claims;
 mod control;
 mod events;
+mod inside;
 mod link;
 mod policy;
 mod requests;
@@ -32,6 +33,7 @@ use crate::tables::{Tables, View};
 use children::{Children, Ending};
 use claims::Claims;
 use events::Sa;
+use inside::Inside;
 use link::Link;
 use policy::Policy;
 use requests::Requests;
@@ -75,6 +77,7 @@ pub struct Engine {
     /// Children that are gone, and whose end has not been told of yet.
     ending: BTreeMap<Spi, Ending>,
     policy: Policy,
+    inside: Inside,
     claims: Claims,
     requests: Requests,
     starts: Starts,
@@ -170,6 +173,7 @@ impl Engine {
             refused: BTreeMap::new(),
             ending: BTreeMap::new(),
             policy: Policy::default(),
+            inside: Inside::default(),
             claims: Claims::default(),
             requests: Requests::default(),
             timers: Timers::default(),
@@ -197,12 +201,17 @@ impl Engine {
     /// Says which addresses we have now.
     pub fn set_local_addresses(&mut self, now: Now, addresses: Vec<IpAddr>) {
         self.now = now;
-        self.ike.set_local_addresses(now, addresses.clone());
+        self.inside.set_addresses(addresses.clone());
+        self.say_where_we_are();
         self.tell(Event::AddressesChanged(addresses));
         for name in std::mem::take(&mut self.homeless) {
             self.hasten(&name);
         }
         self.follow_up();
+    }
+
+    fn say_where_we_are(&mut self) {
+        self.ike.set_local_addresses(self.now, self.inside.ways_to_us());
     }
 
     /// An IKE message has come.

@@ -131,12 +131,14 @@ impl Link {
     /// What the engine loads for it.
     pub fn connection(&self, credentials: &Credentials) -> Connection {
         let Defaults { retry, .. } = credentials.defaults;
-        let (addresses, names) = self.remote_addresses();
+        // As names, they say where to go and not where from: a node whose address has changed, or that is
+        // behind a NAT, is known by what it proves.
+        let names = self.addresses.iter().map(ToString::to_string).collect();
         let children = self.children.iter().map(|child| self.child(child, &credentials.defaults));
-        Connection { ike: self.ike(credentials, addresses), names, children: children.collect(), retry }
+        Connection { ike: self.ike(credentials), names, children: children.collect(), retry }
     }
 
-    fn ike(&self, credentials: &Credentials, addresses: Vec<AddressRange>) -> tidegate_ike::Connection {
+    fn ike(&self, credentials: &Credentials) -> tidegate_ike::Connection {
         let defaults = &credentials.defaults;
         tidegate_ike::Connection {
             name: Arc::clone(&self.name),
@@ -149,7 +151,7 @@ impl Link {
             remote: RemoteEnd {
                 identity: IdentityPattern::Exact(self.peer.clone()),
                 auth: Arc::clone(&credentials.remote),
-                addresses,
+                addresses: Vec::new(),
                 port: self.port,
             },
             proposals: defaults.proposals.clone(),
@@ -164,19 +166,6 @@ impl Link {
             request_addresses: Vec::new(),
             pools: Vec::new(),
             verify_pfs: false,
-        }
-    }
-
-    /// Addresses bind the peer to them when it begins. With a name among them they cannot, since who knows
-    /// what it stands for: then all go as names, and the peer may come from anywhere.
-    fn remote_addresses(&self) -> (Vec<AddressRange>, Vec<String>) {
-        let ip = |address: &Address| match address {
-            Address::Ip(ip) => Some(AddressRange::host(*ip)),
-            Address::Name(_) => None,
-        };
-        match self.addresses.iter().map(ip).collect() {
-            Some(addresses) => (addresses, Vec::new()),
-            None => (Vec::new(), self.addresses.iter().map(ToString::to_string).collect()),
         }
     }
 
