@@ -71,7 +71,10 @@ pub struct Routes {
     numbers: BTreeMap<u32, Class>,
     /// Families that have the rules which do not depend on what is captured.
     families: BTreeSet<Family>,
+    /// Addresses that packets may come from.
     addresses: Vec<HostAddress>,
+    /// Those of them that peers may reach.
+    reachable: Vec<IpAddr>,
     /// Addresses that our interface was given, and how often.
     given: BTreeMap<IpAddr, usize>,
     watch: Watch,
@@ -106,6 +109,7 @@ impl Routes {
             numbers: BTreeMap::new(),
             families: BTreeSet::new(),
             addresses: Vec::new(),
+            reachable: Vec::new(),
             given: BTreeMap::new(),
             watch,
             troubles: Vec::new(),
@@ -171,10 +175,10 @@ impl Routes {
         self.refresh_addresses().map(|_| ())
     }
 
-    /// Addresses that peers may reach this host at: of interfaces that are up, but not of ours.
+    /// Addresses that peers may reach this host at: of interfaces that are up and have a carrier, but not of
+    /// ours.
     pub fn local_addresses(&mut self) -> Vec<IpAddr> {
-        let of_others = self.addresses.iter().filter(|address| address.index != self.index);
-        of_others.map(|address| address.address).collect()
+        self.reachable.clone()
     }
 
     /// How many packets came in clear although they should have come protected, and were dropped; `None` if
