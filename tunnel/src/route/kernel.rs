@@ -177,7 +177,8 @@ impl Kernel {
             }
         };
         let answer = self.netlink.ask(Request::new(GET_ROUTE, DUMP, &body), each);
-        answer.map_err(refused(Step::ReadRoutes))
+        // A kernel without the family has none of its routes.
+        unless(answer, Errno::OPNOTSUPP).map_err(refused(Step::ReadRoutes))
     }
 
     /// The address that the host would send from to this one if nothing were captured.

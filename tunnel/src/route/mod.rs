@@ -56,6 +56,9 @@ use watch::Watch;
 /// A pair of selectors may not make more pairs of prefixes than this.
 const MOST_PAIRS: usize = 16_384;
 
+/// How much is kept for an operator to see, and remembered as seen.
+const MOST_TROUBLES: usize = 32;
+
 /// Rules and routes of ours in the kernel.
 ///
 /// Dropped without [`close`](Self::close) it leaves them there: captured traffic then goes nowhere, until a
@@ -190,10 +193,19 @@ impl Routes {
     /// What an operator should know and was not told yet.
     pub fn troubles(&mut self) -> Vec<Trouble> {
         self.check_forwarding();
-        let fresh: Vec<Trouble> =
-            self.troubles.drain(..).filter(|trouble| !self.told.contains(trouble)).collect();
+        let fresh = std::mem::take(&mut self.troubles);
         self.told.extend(fresh.iter().cloned());
+        let forgotten = self.told.len().saturating_sub(MOST_TROUBLES);
+        self.told.drain(..forgotten);
         fresh
+    }
+
+    /// Something for the operator, once, as long as there is room.
+    fn trouble(&mut self, trouble: Trouble) {
+        let known = self.told.contains(&trouble) || self.troubles.contains(&trouble);
+        if !known && self.troubles.len() < MOST_TROUBLES {
+            self.troubles.push(trouble);
+        }
     }
 
     /// Gives back everything.

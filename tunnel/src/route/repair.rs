@@ -49,8 +49,8 @@ impl Routes {
     fn watched<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, RouteError>) -> Option<T> {
         let result = act(self);
         if let Err(error) = &result {
-            self.troubles.push(Trouble::Repair { why: error.to_string() });
-            self.watch.retry();
+            self.trouble(Trouble::Repair { why: error.to_string() });
+            self.watch.failed();
         }
         result.ok()
     }
@@ -116,6 +116,7 @@ impl Routes {
         self.audit_rules(&mut repaired)?;
         self.audit_routes(&mut repaired)?;
         self.audit_filter(&mut repaired)?;
+        self.watch.succeeded();
         Ok(repaired)
     }
 
@@ -158,6 +159,7 @@ impl Routes {
         let lost = before.saturating_sub(self.count_routes());
         let flows: Vec<Flow> = self.plan.flows().copied().collect();
         self.sync_all(&flows)?;
+        self.remove_leftovers()?;
         for (number, remote) in strays {
             self.kernel.mislead(number, &remote)?;
             self.kernel.unbar(number, &remote)?;
@@ -166,6 +168,15 @@ impl Routes {
             repaired.push(format!("{lost} routes"));
         }
         Ok(())
+    }
+
+    /// What is in our tables although nobody wants it: the kernel had refused to give it back.
+    fn remove_leftovers(&mut self) -> Result<(), RouteError> {
+        let all = self.tables.iter().flat_map(|(class, table)| {
+            table.routes.keys().map(|remote| Flow { class: *class, remote: *remote })
+        });
+        let leftovers: Vec<Flow> = all.filter(|flow| self.plan.way(flow).is_none()).collect();
+        leftovers.iter().try_for_each(|flow| self.uninstall(flow))
     }
 
     fn audit_filter(&mut self, repaired: &mut Vec<String>) -> Result<(), RouteError> {

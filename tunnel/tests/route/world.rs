@@ -11,8 +11,6 @@ use tidegate::route::{RouteSettings, Routes};
 use tidegate_esp::SelectorPair;
 use tun_tap::{Iface, Mode};
 
-pub(crate) const MARK: u32 = 0x7d6;
-
 pub(crate) struct Namespace {
     file: File,
 }
