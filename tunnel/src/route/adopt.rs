@@ -35,7 +35,7 @@ impl Routes {
     fn open_filter(&mut self) {
         match Filter::open(self.settings.filter(), self.plan.flows(), &self.hosts()) {
             Ok(filter) => self.filter = Some(filter),
-            Err(error) => self.troubles.push(Trouble::NoFilter { why: error.to_string() }),
+            Err(error) => self.trouble(Trouble::NoFilter { why: error.to_string() }),
         }
     }
 }

@@ -38,7 +38,7 @@ impl Routes {
             result = result.and(both);
         }
         if result.is_err() {
-            self.watch.retry();
+            self.watch.failed();
         }
         result
     }
@@ -72,7 +72,7 @@ impl Routes {
         Ok(())
     }
 
-    fn uninstall(&mut self, flow: &Flow) -> Result<(), RouteError> {
+    pub(super) fn uninstall(&mut self, flow: &Flow) -> Result<(), RouteError> {
         let Some(table) = self.tables.get(&flow.class) else { return Ok(()) };
         let (number, known) = (table.number, table.routes.contains_key(&flow.remote));
         if known {
@@ -112,8 +112,8 @@ impl Routes {
 
     /// Somebody has changed our table, or there is no memory: it is made anew in a moment.
     fn filter_failed(&mut self, error: &RouteError) {
-        self.troubles.push(Trouble::Repair { why: error.to_string() });
-        self.watch.retry();
+        self.trouble(Trouble::Repair { why: error.to_string() });
+        self.watch.failed();
     }
 
     // ---- tables and rules

@@ -85,7 +85,10 @@ pub(crate) enum To {
 pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
+    /// Somebody has switched it on.
     pub(crate) up: bool,
+    /// It is on and has a carrier.
+    pub(crate) running: bool,
     pub(crate) mtu: usize,
 }
 
@@ -174,7 +177,8 @@ impl Kernel {
             }
         };
         let answer = self.netlink.ask(Request::new(GET_ROUTE, DUMP, &body), each);
-        answer.map_err(refused(Step::ReadRoutes))
+        // A kernel without the family has none of its routes.
+        unless(answer, Errno::OPNOTSUPP).map_err(refused(Step::ReadRoutes))
     }
 
     /// The address that the host would send from to this one if nothing were captured.
@@ -203,21 +207,17 @@ impl Kernel {
         }
     }
 
-    /// All interfaces that are up.
-    pub(crate) fn links_up(&self) -> Result<Vec<u32>, RouteError> {
-        let mut up = Vec::new();
-        let take = |message: Message<'_>| {
-            let link = parse_link(&message);
-            up.extend(link.up.then_some(link.index));
-        };
+    /// All interfaces.
+    pub(crate) fn links(&self) -> Result<Vec<Link>, RouteError> {
+        let mut links = Vec::new();
         let request = Request::new(GET_LINK, DUMP, &[0; LINK]);
+        let take = |message: Message<'_>| links.push(parse_link(&message));
         self.netlink.ask(request, take).map_err(refused(Step::ReadLinks))?;
-        Ok(up)
+        Ok(links)
     }
 
     /// Switches the interface on, with this MTU if one is given.
     pub(crate) fn set_up(&self, index: u32, mtu: Option<usize>) -> Result<(), RouteError> {
-        const UP: u32 = 1;
         let mut body = [0; LINK];
         body[4..8].copy_from_slice(&index.to_ne_bytes());
         body[8..12].copy_from_slice(&UP.to_ne_bytes());
@@ -255,6 +255,10 @@ impl Kernel {
 }
 
 const UNREACHABLE: u8 = 7;
+
+/// Flags of interfaces.
+const UP: u32 = 0x01;
+const RUNNING: u32 = 0x40;
 
 fn refused(step: Step) -> impl FnOnce(Refusal) -> RouteError {
     move |refusal| RouteError::Refused { step, why: refusal.to_string() }
@@ -384,7 +388,8 @@ pub(crate) fn parse_link(message: &Message<'_>) -> Link {
     let attributes = message.attributes(LINK);
     let mtu = attributes.number(4).unwrap_or_default() as usize;
     let name = attributes.name(3).unwrap_or_default();
-    Link { index: message.number(4), name, up: message.number(8) & 1 != 0, mtu }
+    let flags = message.number(8);
+    Link { index: message.number(4), name, up: flags & UP != 0, running: flags & RUNNING != 0, mtu }
 }
 
 /// The interface that an address is of.

@@ -56,6 +56,9 @@ use watch::Watch;
 /// A pair of selectors may not make more pairs of prefixes than this.
 const MOST_PAIRS: usize = 16_384;
 
+/// How much is kept for an operator to see, and remembered as seen.
+const MOST_TROUBLES: usize = 32;
+
 /// Rules and routes of ours in the kernel.
 ///
 /// Dropped without [`close`](Self::close) it leaves them there: captured traffic then goes nowhere, until a
@@ -71,7 +74,10 @@ pub struct Routes {
     numbers: BTreeMap<u32, Class>,
     /// Families that have the rules which do not depend on what is captured.
     families: BTreeSet<Family>,
+    /// Addresses that packets may come from.
     addresses: Vec<HostAddress>,
+    /// Those of them that peers may reach.
+    reachable: Vec<IpAddr>,
     /// Addresses that our interface was given, and how often.
     given: BTreeMap<IpAddr, usize>,
     watch: Watch,
@@ -106,6 +112,7 @@ impl Routes {
             numbers: BTreeMap::new(),
             families: BTreeSet::new(),
             addresses: Vec::new(),
+            reachable: Vec::new(),
             given: BTreeMap::new(),
             watch,
             troubles: Vec::new(),
@@ -171,10 +178,10 @@ impl Routes {
         self.refresh_addresses().map(|_| ())
     }
 
-    /// Addresses that peers may reach this host at: of interfaces that are up, but not of ours.
+    /// Addresses that peers may reach this host at: of interfaces that are up and have a carrier, but not of
+    /// ours.
     pub fn local_addresses(&mut self) -> Vec<IpAddr> {
-        let of_others = self.addresses.iter().filter(|address| address.index != self.index);
-        of_others.map(|address| address.address).collect()
+        self.reachable.clone()
     }
 
     /// How many packets came in clear although they should have come protected, and were dropped; `None` if
@@ -186,10 +193,19 @@ impl Routes {
     /// What an operator should know and was not told yet.
     pub fn troubles(&mut self) -> Vec<Trouble> {
         self.check_forwarding();
-        let fresh: Vec<Trouble> =
-            self.troubles.drain(..).filter(|trouble| !self.told.contains(trouble)).collect();
+        let fresh = std::mem::take(&mut self.troubles);
         self.told.extend(fresh.iter().cloned());
+        let forgotten = self.told.len().saturating_sub(MOST_TROUBLES);
+        self.told.drain(..forgotten);
         fresh
+    }
+
+    /// Something for the operator, once, as long as there is room.
+    fn trouble(&mut self, trouble: Trouble) {
+        let known = self.told.contains(&trouble) || self.troubles.contains(&trouble);
+        if !known && self.troubles.len() < MOST_TROUBLES {
+            self.troubles.push(trouble);
+        }
     }
 
     /// Gives back everything.

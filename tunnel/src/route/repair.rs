@@ -2,7 +2,7 @@
 
 use super::error::{RouteError, Trouble};
 use super::install::{Installed, Table};
-use super::kernel::{self, HostAddress, Rule, To};
+use super::kernel::{self, HostAddress, Link, Rule, To};
 use super::netlink::Message;
 use super::plan::Flow;
 use super::prefix::{Family, Prefix};
@@ -49,8 +49,8 @@ impl Routes {
     fn watched<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, RouteError>) -> Option<T> {
         let result = act(self);
         if let Err(error) = &result {
-            self.troubles.push(Trouble::Repair { why: error.to_string() });
-            self.watch.retry();
+            self.trouble(Trouble::Repair { why: error.to_string() });
+            self.watch.failed();
         }
         result.ok()
     }
@@ -116,6 +116,7 @@ impl Routes {
         self.audit_rules(&mut repaired)?;
         self.audit_routes(&mut repaired)?;
         self.audit_filter(&mut repaired)?;
+        self.watch.succeeded();
         Ok(repaired)
     }
 
@@ -158,6 +159,7 @@ impl Routes {
         let lost = before.saturating_sub(self.count_routes());
         let flows: Vec<Flow> = self.plan.flows().copied().collect();
         self.sync_all(&flows)?;
+        self.remove_leftovers()?;
         for (number, remote) in strays {
             self.kernel.mislead(number, &remote)?;
             self.kernel.unbar(number, &remote)?;
@@ -166,6 +168,15 @@ impl Routes {
             repaired.push(format!("{lost} routes"));
         }
         Ok(())
+    }
+
+    /// What is in our tables although nobody wants it: the kernel had refused to give it back.
+    fn remove_leftovers(&mut self) -> Result<(), RouteError> {
+        let all = self.tables.iter().flat_map(|(class, table)| {
+            table.routes.keys().map(|remote| Flow { class: *class, remote: *remote })
+        });
+        let leftovers: Vec<Flow> = all.filter(|flow| self.plan.way(flow).is_none()).collect();
+        leftovers.iter().try_for_each(|flow| self.uninstall(flow))
     }
 
     fn audit_filter(&mut self, repaired: &mut Vec<String>) -> Result<(), RouteError> {
@@ -209,7 +220,7 @@ impl Routes {
 
     /// Reads the host's addresses, and what depends on them follows; whether others see a change.
     pub(super) fn refresh_addresses(&mut self) -> Result<bool, RouteError> {
-        let before = self.local_addresses();
+        let before = self.reachable.clone();
         if self.read_addresses()? {
             let hosts = self.hosts();
             if let Some(filter) = &mut self.filter {
@@ -218,15 +229,21 @@ impl Routes {
             let flows: Vec<Flow> = self.plan.flows().copied().collect();
             self.sync_all(&flows)?;
         }
-        Ok(before != self.local_addresses())
+        Ok(before != self.reachable)
     }
 
     /// Whether they are others than before.
     pub(super) fn read_addresses(&mut self) -> Result<bool, RouteError> {
-        let up = self.kernel.links_up()?;
-        let mut addresses = self.kernel.addresses()?;
-        addresses.retain(|address| up.contains(&address.index) && !address.address.is_loopback());
-        self.addresses = addresses;
+        let links = self.kernel.links()?;
+        let all = self.kernel.addresses()?.into_iter().filter(|found| !found.address.is_loopback());
+        let of = |pick: fn(&Link) -> bool| -> BTreeSet<u32> {
+            links.iter().filter(|link| pick(link)).map(|link| link.index).collect()
+        };
+        let (up, running) = (of(|link| link.up), of(|link| link.running));
+        self.addresses = all.filter(|found| up.contains(&found.index)).collect();
+        let reachable = self.addresses.iter().filter(|found| running.contains(&found.index));
+        self.reachable =
+            reachable.filter(|found| found.index != self.index).map(|found| found.address).collect();
         let hosts = self.hosts();
         Ok(self.plan.set_hosts(hosts))
     }

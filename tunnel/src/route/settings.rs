@@ -73,7 +73,7 @@ impl Routes {
         let _ = write(&of("ipv6", "accept_ra"), "0");
         let filter = of("ipv4", "rp_filter");
         if let Err(why) = write(&filter, "2") {
-            self.troubles.push(Trouble::Setting { path: filter, why: why.to_string() });
+            self.trouble(Trouble::Setting { path: filter, why: why.to_string() });
         }
     }
 
@@ -90,7 +90,7 @@ impl Routes {
                 Family::V6 => "/proc/sys/net/ipv6/conf/all/forwarding",
             };
             if fs::read_to_string(path).is_ok_and(|value| value.trim() == "0") {
-                self.troubles.push(Trouble::not_forwarding(family));
+                self.trouble(Trouble::not_forwarding(family));
             }
         }
     }

@@ -14,6 +14,8 @@ const GROUPS: [u32; 7] = [1, 5, 7, 8, 9, 11, 19];
 /// How often a repair may follow another, and how many may come at once after a quiet time.
 const REPAIR_EVERY: Duration = Duration::from_millis(500);
 const REPAIRS_AT_ONCE: u32 = 4;
+/// How far the wait after failures grows: to half a minute.
+const MOST_DOUBLINGS: u32 = 6;
 /// How often we look for what the kernel does not tell of.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
@@ -28,11 +30,19 @@ pub(super) enum Wake {
     Look,
 }
 
+/// Whether there is something to do at the next wake-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    Wanted,
+    Idle,
+}
+
 pub(super) struct Watch {
     either: OwnedFd,
     monitor: Monitor,
     timer: OwnedFd,
-    retry: bool,
+    retry: Retry,
+    failures: u32,
     repairs: u32,
     last_repair: Instant,
 }
@@ -46,14 +56,8 @@ impl Watch {
         for source in [monitor.as_fd(), timer.as_fd()] {
             epoll::add(&either, source, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
         }
-        let watch = Self {
-            either,
-            monitor,
-            timer,
-            retry: false,
-            repairs: REPAIRS_AT_ONCE,
-            last_repair: Instant::now(),
-        };
+        let (retry, failures, repairs) = (Retry::Idle, 0, REPAIRS_AT_ONCE);
+        let watch = Self { either, monitor, timer, retry, failures, repairs, last_repair: Instant::now() };
         watch.sleep(LOOK_EVERY)?;
         Ok(watch)
     }
@@ -69,19 +73,32 @@ impl Watch {
         if rustix::io::read(&self.timer, &mut expirations).is_err() {
             return Wake::Messages;
         }
-        let wake = if self.retry { Wake::Retry } else { Wake::Look };
-        self.retry = false;
+        let wake = match self.retry {
+            Retry::Wanted => Wake::Retry,
+            Retry::Idle => Wake::Look,
+        };
+        self.retry = Retry::Idle;
         // The timer was set before; nothing it can refuse now.
         let _ = self.sleep(LOOK_EVERY);
         wake
     }
 
-    /// Wakes up in a while to repair what could not be repaired now.
-    pub(super) fn retry(&mut self) {
-        if !self.retry {
-            self.retry = true;
-            let _ = self.sleep(REPAIR_EVERY);
+    /// Something could not be done: wakes up to try it again, ever later.
+    pub(super) fn failed(&mut self) {
+        if self.retry == Retry::Idle {
+            self.retry_in(REPAIR_EVERY * (1 << self.failures.min(MOST_DOUBLINGS)));
+            self.failures = self.failures.saturating_add(1);
         }
+    }
+
+    /// All is as it should be.
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    fn retry_in(&mut self, time: Duration) {
+        self.retry = Retry::Wanted;
+        let _ = self.sleep(time);
     }
 
     /// Whether a repair may be made now. If not, there is a wake-up for it.
@@ -93,7 +110,9 @@ impl Watch {
             self.last_repair = Instant::now();
         }
         if self.repairs == 0 {
-            self.retry();
+            if self.retry == Retry::Idle {
+                self.retry_in(REPAIR_EVERY);
+            }
             return false;
         }
         self.repairs -= 1;
