@@ -32,6 +32,7 @@ pub mod manager;
 pub mod mesh;
 pub mod metrics;
 pub mod notice;
+pub mod pki;
 pub mod route;
 pub mod status;
 pub mod tables;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tidegate::pki::PkiError;
 use tidegate::vici::ClientError;
 
 /// Why a command was not done.
@@ -22,6 +23,12 @@ pub(super) enum Failure {
     Answer(serde_json::Error),
     /// A step of the demonstration went wrong.
     Demo(tidegate::demo::Failure),
+    /// A file cannot be read.
+    Unreadable { path: PathBuf, error: io::Error },
+    /// What is in a file is of no use.
+    File { path: PathBuf, error: PkiError },
+    /// No certificate was made.
+    Pki(PkiError),
     /// Something of this process.
     Io(io::Error),
     /// Nobody reads what we write: no failure in fact.
@@ -44,7 +51,14 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Silent(_) | Self::Gone => 3,
-            Self::Client(_) | Self::Answer(_) | Self::Demo(_) | Self::Io(_) | Self::Unread => 1,
+            Self::Client(_)
+            | Self::Answer(_)
+            | Self::Demo(_)
+            | Self::Unreadable { .. }
+            | Self::File { .. }
+            | Self::Pki(_)
+            | Self::Io(_)
+            | Self::Unread => 1,
         }
     }
 }
@@ -61,6 +75,12 @@ impl From<ClientError> for Failure {
 impl From<tidegate::demo::Failure> for Failure {
     fn from(failure: tidegate::demo::Failure) -> Self {
         Self::Demo(failure)
+    }
+}
+
+impl From<PkiError> for Failure {
+    fn from(error: PkiError) -> Self {
+        Self::Pki(error)
     }
 }
 
@@ -102,6 +122,9 @@ impl fmt::Display for Failure {
             }
             Self::Silent(time) => write!(f, "the daemon has not answered for {} s", time.as_secs()),
             Self::Gone => f.write_str("the daemon is gone"),
+            Self::Unreadable { path, error } => write!(f, "{} cannot be read: {error}", path.display()),
+            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Pki(error) => write!(f, "{error}"),
             Self::Client(error) => write!(f, "{error}"),
             Self::Answer(error) => write!(f, "the daemon's answer makes no sense: {error}"),
             Self::Demo(failure) => write!(f, "{failure}"),

@@ -9,6 +9,7 @@ mod events;
 mod failure;
 mod order;
 mod output;
+mod pki;
 mod status;
 mod table;
 
@@ -43,6 +44,8 @@ enum Command {
     Counters(counters::Arguments),
     /// Shows three nodes at work in this process, without root, and says how fast they are
     Demo,
+    /// Makes and shows certificates
+    Pki(pki::Arguments),
 }
 
 /// Where the daemon listens.
@@ -70,6 +73,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Command::Events(arguments) => events::run(&arguments).await,
             Command::Counters(arguments) => counters::run(&arguments).await,
             Command::Demo => demo::run().await,
+            Command::Pki(arguments) => pki::run(&arguments),
         }
     });
     match outcome {

@@ -48,7 +48,8 @@ async fn start(account: &mut (dyn Write + Send)) -> Result<Vec<Node>, Failure> {
     }
     for node in &nodes {
         let (subnet, inner, outer) = (node.subnet(), node.inner(), node.outer());
-        writeln!(account, "start       {:<7} {inner} of {subnet}, reached at {outer}", node.name).at(Step::Report)?;
+        writeln!(account, "start       {:<7} {inner} of {subnet}, reached at {outer}", node.name)
+            .at(Step::Report)?;
     }
     writeln!(account, "            in {}", Millis(begun.elapsed())).at(Step::Report)?;
     Ok(nodes)
@@ -91,7 +92,8 @@ async fn page(from: &Node, to: &Node, account: &mut (dyn Write + Send)) -> Resul
     if page != web::page(&to.name) {
         return Err(Failure { step: Step::Page, cause: Cause::WrongPage(page) });
     }
-    writeln!(account, "http        {} -> {}: {:?} in {took}", from.name, to.name, page.trim()).at(Step::Report)
+    writeln!(account, "http        {} -> {}: {:?} in {took}", from.name, to.name, page.trim())
+        .at(Step::Report)
 }
 
 /// Bytes flow from one edge to the other for as long as keys are being replaced, and a checksum tells whether
