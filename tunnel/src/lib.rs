@@ -13,7 +13,6 @@
 //! - [`status`] and [`event`] are what can be seen from outside; [`vici`] shows it to other processes, [`log`]
 //!   and [`metrics`] to operators.
 //! - [`config`] reads `tidegate.toml`, [`daemon`] runs what it says, [`pki`] makes certificates.
-//! - [`demo`] shows all of it at work in one process.
 
 #![deny(unsafe_code)]
 

@@ -224,7 +224,8 @@ impl Builder {
         Self { state_folder: Some(folder), ..self }
     }
 
-    /// Lets the kernel route into the device, which has to be a network interface.
+    /// Lets the kernel route into the device, which has to be a network interface. Its name, the sockets' ports
+    /// and their mark are filled in.
     #[must_use]
     pub fn routes(self, routes: RouteSettings) -> Self {
         Self { routes: Some(routes), ..self }
@@ -243,10 +244,17 @@ impl Builder {
     }
 
     /// Opens sockets and starts threads; has to be called within a tokio runtime, which control runs on.
-    pub async fn start(self) -> Result<TunnelManager, StartError> {
+    pub async fn start(mut self) -> Result<TunnelManager, StartError> {
         let device = self.device.ok_or(StartError::NoDevice)?;
+        if let Some(routes) = &mut self.routes {
+            routes.interface = device.interface().ok_or(StartError::NoInterface)?.to_owned();
+            self.listen.mark = Some(routes.mark);
+        }
         let sockets = Arc::new(Sockets::bind(&self.listen).map_err(StartError::Bind)?);
         let ports = sockets.local_ports();
+        if let Some(routes) = &mut self.routes {
+            routes.ports = vec![ports.0, ports.1];
+        }
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let hub = Arc::new(Hub::new());
         let defaults = self.defaults;

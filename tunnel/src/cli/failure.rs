@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tidegate::daemon::RunError;
 use tidegate::pki::PkiError;
 use tidegate::vici::ClientError;
 
@@ -21,14 +22,16 @@ pub(super) enum Failure {
     Client(ClientError),
     /// The daemon said something that we cannot read.
     Answer(serde_json::Error),
-    /// A step of the demonstration went wrong.
-    Demo(tidegate::demo::Failure),
     /// A file cannot be read.
     Unreadable { path: PathBuf, error: io::Error },
     /// What is in a file is of no use.
     File { path: PathBuf, error: PkiError },
     /// No certificate was made.
     Pki(PkiError),
+    /// A step of the demonstration went wrong.
+    Demo(tidegate::demo::Failure),
+    /// The daemon cannot run.
+    Run(RunError),
     /// Something of this process.
     Io(io::Error),
     /// Nobody reads what we write: no failure in fact.
@@ -53,10 +56,11 @@ impl Failure {
             Self::Unreachable { .. } | Self::Silent(_) | Self::Gone => 3,
             Self::Client(_)
             | Self::Answer(_)
-            | Self::Demo(_)
             | Self::Unreadable { .. }
             | Self::File { .. }
             | Self::Pki(_)
+            | Self::Demo(_)
+            | Self::Run(_)
             | Self::Io(_)
             | Self::Unread => 1,
         }
@@ -72,15 +76,21 @@ impl From<ClientError> for Failure {
     }
 }
 
+impl From<PkiError> for Failure {
+    fn from(error: PkiError) -> Self {
+        Self::Pki(error)
+    }
+}
+
 impl From<tidegate::demo::Failure> for Failure {
     fn from(failure: tidegate::demo::Failure) -> Self {
         Self::Demo(failure)
     }
 }
 
-impl From<PkiError> for Failure {
-    fn from(error: PkiError) -> Self {
-        Self::Pki(error)
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
     }
 }
 
@@ -128,6 +138,7 @@ impl fmt::Display for Failure {
             Self::Client(error) => write!(f, "{error}"),
             Self::Answer(error) => write!(f, "the daemon's answer makes no sense: {error}"),
             Self::Demo(failure) => write!(f, "{failure}"),
+            Self::Run(error) => write!(f, "{error}"),
             Self::Io(error) => write!(f, "{error}"),
             Self::Unread => f.write_str("nobody reads the output"),
         }

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! All that concerns a running daemon is a client of its control socket: `status` shows, `order` changes,
+//! `run` is the daemon. All that concerns a running one is a client of its control socket: `status` shows, `order` changes,
 //! `events` and `counters` tell. `output` and `failure` are what they share.
 
 mod counters;
@@ -10,6 +10,7 @@ mod failure;
 mod order;
 mod output;
 mod pki;
+mod run;
 mod status;
 mod table;
 
@@ -30,6 +31,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs the daemon in the foreground
+    Run(run::Arguments),
     /// Shows all connections, their SAs and what they carry
     Status(status::Arguments),
     /// Brings up a connection, or a child by its name
@@ -42,10 +45,10 @@ enum Command {
     Events(events::Arguments),
     /// Shows what happened how often, drops by their reason
     Counters(counters::Arguments),
-    /// Shows three nodes at work in this process, without root, and says how fast they are
-    Demo,
     /// Makes and shows certificates
     Pki(pki::Arguments),
+    /// Shows three nodes at work in this process, without root, and says how fast they are
+    Demo,
 }
 
 /// Where the daemon listens.
@@ -63,17 +66,22 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut runtime = match command {
+        Command::Run(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     let outcome = runtime.block_on(async {
         match command {
+            Command::Run(arguments) => run::run(arguments).await,
             Command::Status(arguments) => status::run(&arguments).await,
             Command::Up(arguments) => order::up(&arguments).await,
             Command::Down(arguments) => order::down(&arguments).await,
             Command::Rekey(arguments) => order::rekey(&arguments).await,
             Command::Events(arguments) => events::run(&arguments).await,
             Command::Counters(arguments) => counters::run(&arguments).await,
-            Command::Demo => demo::run().await,
             Command::Pki(arguments) => pki::run(&arguments),
+            Command::Demo => demo::run().await,
         }
     });
     match outcome {
@@ -85,14 +93,17 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
 
 impl Socket {
     fn path(&self) -> PathBuf {
-        let named = self.vici.clone().or_else(|| std::env::var_os("TIDEGATE_VICI").map(PathBuf::from));
-        named.unwrap_or_else(|| DEFAULT_PATH.into())
+        self.vici.clone().or_else(named_by_environment).unwrap_or_else(|| DEFAULT_PATH.into())
     }
 
     async fn connect(&self) -> Result<Client, Failure> {
         let path = self.path();
         Client::connect(&path).await.map_err(|error| Failure::unreachable(path, error))
     }
+}
+
+fn named_by_environment() -> Option<PathBuf> {
+    std::env::var_os("TIDEGATE_VICI").map(PathBuf::from)
 }
 
 /// For what a daemon answers at once, unless it hangs.

@@ -17,7 +17,7 @@ pub use device::DeviceError;
 pub use log::LogError;
 pub use watch::{Stamps, Watch};
 
-use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings};
+use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings, RouteTable};
 use crate::driver::StartError;
 use crate::io::udp::{Listen, RawEsp};
 use crate::log::Narrator;
@@ -222,25 +222,25 @@ impl RunOptions {
 
 async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunError> {
     let node = &configuration.node;
-    let captures = node.device.kind == DeviceKind::Tun;
     let listen = Listen {
         addresses: node.listen.clone(),
         ike_port: node.port,
         nat_port: node.nat_port,
-        // Rules that lead into the device have to tell our own packets from others.
-        mark: captures.then_some(node.routes.mark),
+        mark: None,
         raw_esp: if configuration.wants_raw_esp() { RawEsp::On } else { RawEsp::Off },
     };
     let device = device::open(&node.device).map_err(RunError::Device)?;
     let mut builder = TunnelManager::builder().device(device).listen(listen).state_folder(node.state.clone());
-    if captures {
+    if node.device.kind == DeviceKind::Tun {
         builder = builder.routes(routes(node));
     }
     builder.start().await.map_err(RunError::Start)
 }
 
-fn routes(_node: &NodeSettings) -> RouteSettings {
-    RouteSettings::default()
+fn routes(node: &NodeSettings) -> RouteSettings {
+    let RouteTable { table, priority, mark } = node.routes;
+    let mtu = Some(node.device.mtu.into());
+    RouteSettings { table, priority, mark, mtu, ..RouteSettings::default() }
 }
 
 async fn serve_metrics(manager: &TunnelManager, address: SocketAddr) -> Result<metrics::Server, RunError> {

@@ -190,6 +190,8 @@ impl Control {
                     settled = true;
                     let trouble = self.host.settle();
                     self.tell_all(trouble);
+                    let troubles = self.host.troubles();
+                    self.tell_all(troubles);
                 }
             }
             self.take_what_has_gathered();
@@ -252,6 +254,8 @@ impl Control {
             let message = format!("somebody had taken away {what}; it is back");
             self.hub.tell(&Event::Trouble { area: "routes", message });
         }
+        let troubles = self.host.troubles();
+        self.tell_all(troubles);
     }
 
     fn take_addresses(&mut self) {

@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::io::addresses::host_addresses;
 use crate::io::readable::Readable;
 use crate::io::udp::Sockets;
-use crate::route::{RouteError, RouteSettings, Routes};
+use crate::route::{RouteError, RouteSettings, Routes, Trouble};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -112,6 +112,13 @@ impl Host {
     /// How many packets came in clear that should have come protected, where the kernel counts them.
     pub(crate) fn dropped_in_clear(&self) -> Option<u64> {
         self.routes.as_ref()?.routes.dropped_in_clear()
+    }
+
+    /// What an operator should know of the routes and was not told yet.
+    pub(crate) fn troubles(&mut self) -> Vec<Event> {
+        let troubles = self.routes.as_mut().map(|routed| routed.routes.troubles()).unwrap_or_default();
+        let tell = |trouble: Trouble| Event::Trouble { area: "routes", message: trouble.to_string() };
+        troubles.into_iter().map(tell).collect()
     }
 
     /// Gives back everything.

@@ -20,6 +20,8 @@ use std::io;
 pub enum StartError {
     /// It was given no device.
     NoDevice,
+    /// Routes are to lead to a device that is no network interface.
+    NoInterface,
     /// A socket was not to be had.
     Bind(BindError),
     /// The kernel's routes could not be had.
@@ -34,6 +36,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoDevice => f.write_str("there is no device for inner packets"),
+            Self::NoInterface => f.write_str("routes need a device that is a network interface"),
             Self::Bind(error) => error.fmt(f),
             Self::Routes(error) => error.fmt(f),
             Self::Watch(error) => write!(f, "the kernel's routes cannot be watched: {error}"),

@@ -6,8 +6,12 @@ mod commands;
 mod events;
 mod fake;
 mod hostile;
+mod manager;
 mod metrics;
 mod socket;
+#[expect(dead_code, clippy::unwrap_used, reason = "what is there serves more tests than these")]
+#[path = "../manager/support.rs"]
+mod support;
 mod swanctl;
 #[cfg(feature = "cli")]
 mod tools;

@@ -6,10 +6,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 /// How much of each log a failure shows.
 const TAIL: usize = 60;
+
+static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 const PREFIX: &str = "tidegate-lab-";
 
@@ -25,7 +28,8 @@ pub(crate) struct Lab {
 impl Lab {
     /// Makes the folder.
     pub(crate) fn new(suite: &str) -> Self {
-        let name = format!("{PREFIX}{}/{}", process::id(), suite.replace('/', "-"));
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{}/{number}-{}", process::id(), suite.replace('/', "-"));
         let folder = env::temp_dir().join(name);
         fs::create_dir_all(&folder).expect("a folder for the suite");
         Self {

@@ -1,0 +1,127 @@
+use super::*;
+
+fn selector(text: &str) -> TrafficSelector {
+    text.parse().unwrap()
+}
+
+fn pair(local: &[&str], remote: &[&str]) -> SelectorPair {
+    let side = |side: &[&str]| side.iter().map(|text| selector(text)).collect();
+    SelectorPair { local: side(local), remote: side(remote) }
+}
+
+fn flow(local: &str, remote: &str) -> Flow {
+    *flows(&pair(&[local], &[remote])).first().unwrap()
+}
+
+fn plan(hosts: &[&str], captures: &[(&[&str], &[&str])]) -> Plan {
+    let mut plan = Plan::default();
+    plan.set_hosts(hosts.iter().map(|host| host.parse().unwrap()).collect());
+    for (number, (local, remote)) in captures.iter().enumerate() {
+        plan.capture(CaptureId(number as u64), flows(&pair(local, remote)));
+    }
+    plan
+}
+
+fn unbound_source(plan: &Plan, local: &str, remote: &str) -> Option<String> {
+    Some(plan.way(&flow(local, remote).unbound())?.source?.to_string())
+}
+
+#[test]
+fn families_are_not_mixed() {
+    let flows = flows(&pair(&["10.1.0.0/24", "fd01::/64"], &["10.2.0.0/24", "fd02::/64", "fd03::/64"]));
+    assert_eq!(flows.len(), 3);
+}
+
+#[test]
+fn a_flow_stays_until_the_last_capture_of_it_is_released() {
+    let mut plan = plan(&[], &[(&["10.1.0.0/24"], &["10.2.0.0/24"]), (&["10.1.0.0/24"], &["10.2.0.0/24"])]);
+    let flow = flow("10.1.0.0/24", "10.2.0.0/24");
+    plan.release(CaptureId(0));
+    assert!(plan.way(&flow).is_some());
+    assert_eq!(plan.release(CaptureId(1)), [flow]);
+    assert!(plan.way(&flow).is_none());
+    assert_eq!((plan.flows.len(), plan.locals.len(), plan.captures.len()), (0, 0, 0));
+}
+
+#[test]
+fn a_capture_that_is_named_again_takes_the_place_of_the_earlier() {
+    let mut plan = plan(&[], &[(&["10.1.0.0/24"], &["10.2.0.0/24", "10.3.0.0/24"])]);
+    let touched = plan.capture(CaptureId(0), flows(&pair(&["10.1.0.0/24"], &["10.3.0.0/24", "10.4.0.0/24"])));
+    assert_eq!(touched.len(), 3);
+    let captured = |remote| plan.way(&flow("10.1.0.0/24", remote)).is_some();
+    assert_eq!(["10.2.0.0/24", "10.3.0.0/24", "10.4.0.0/24"].map(captured), [false, true, true]);
+}
+
+#[test]
+fn the_smallest_limit_of_all_that_claim_a_flow_counts() {
+    let mut plan = plan(&[], &[(&["10.1.0.0/24"], &["10.2.0.0/24"]), (&["10.1.0.0/24"], &["10.2.0.0/24"])]);
+    let flow = flow("10.1.0.0/24", "10.2.0.0/24");
+    assert_eq!(plan.limit(CaptureId(0), Some(1400)), [flow]);
+    plan.limit(CaptureId(1), Some(1300));
+    assert_eq!(plan.way(&flow).unwrap().mtu, Some(1300));
+    plan.release(CaptureId(1));
+    assert_eq!(plan.way(&flow).unwrap().mtu, Some(1400));
+    assert!(plan.limit(CaptureId(0), Some(1400)).is_empty());
+}
+
+#[test]
+fn unbound_sockets_take_the_address_that_a_selector_names() {
+    let plan = plan(
+        &["10.1.0.1", "192.0.2.1"],
+        &[(&["10.1.0.0/24"], &["10.2.0.0/24"]), (&["192.0.2.1"], &["10.2.0.0/24"])],
+    );
+    assert_eq!(unbound_source(&plan, "10.1.0.0/24", "10.2.0.0/24").as_deref(), Some("192.0.2.1"));
+}
+
+#[test]
+fn unbound_sockets_take_an_address_inside_the_selector_where_none_is_named() {
+    let plan = plan(&["10.1.0.1", "192.0.2.1"], &[(&["10.1.0.0/24"], &["10.2.0.0/24"])]);
+    assert_eq!(unbound_source(&plan, "10.1.0.0/24", "10.2.0.0/24").as_deref(), Some("10.1.0.1"));
+    let without = Plan::default();
+    assert_eq!(unbound_source(&without, "10.1.0.0/24", "10.2.0.0/24"), None);
+}
+
+#[test]
+fn another_node_is_not_captured_for_the_sake_of_our_address_among_pods() {
+    let mut plan = plan(&["10.1.0.1", "192.0.2.1"], &[(&["10.1.0.0/24"], &["192.0.2.2"])]);
+    let flow = flow("10.1.0.0/24", "192.0.2.2");
+    assert_eq!(plan.question(&flow), Some("192.0.2.2".parse().unwrap()));
+    plan.set_natural("192.0.2.2".parse().unwrap(), Some("192.0.2.1".parse().unwrap()));
+    assert_eq!(plan.way(&flow.unbound()), None);
+    plan.set_natural("192.0.2.2".parse().unwrap(), Some("10.1.0.1".parse().unwrap()));
+    assert_eq!(unbound_source(&plan, "10.1.0.0/24", "192.0.2.2").as_deref(), Some("10.1.0.1"));
+}
+
+#[test]
+fn a_virtual_address_takes_all_that_its_selector_names() {
+    let plan = plan(&["10.9.0.7"], &[(&["10.9.0.7"], &["192.0.2.2"])]);
+    assert_eq!(unbound_source(&plan, "10.9.0.7", "192.0.2.2").as_deref(), Some("10.9.0.7"));
+}
+
+#[test]
+fn what_nobody_claims_is_given_up_when_the_start_is_over() {
+    let mut plan = Plan::default();
+    let (kept, lost) = (flow("10.1.0.0/24", "10.2.0.0/24"), flow("10.1.0.0/24", "10.3.0.0/24"));
+    plan.adopt(kept);
+    plan.adopt(lost);
+    assert!(plan.way(&lost).is_some());
+    plan.capture(CaptureId(1), BTreeSet::from([kept]));
+    assert_eq!(plan.settle(), [kept, lost]);
+    assert!(plan.way(&kept).is_some());
+    assert!(plan.way(&lost).is_none());
+}
+
+#[test]
+fn ports_that_the_kernel_cannot_tell_are_widened() {
+    let narrow = |local: (u8, Ports), remote: (u8, Ports)| {
+        let side = |(protocol, ports)| TrafficSelector { protocol, ports, ..TrafficSelector::any_v4() };
+        Narrow::of(&side(local), &side(remote))
+    };
+    let exact = Narrow { protocol: 6, local: None, remote: Some((80, 443)) };
+    assert_eq!(narrow((0, Ports::ANY), (6, Ports::Range(80, 443))), Some(exact));
+    let wide = Narrow { protocol: 17, local: None, remote: None };
+    assert_eq!(narrow((17, Ports::Opaque), (17, Ports::Range(1024, 65535))), Some(wide));
+    let echo = Narrow { protocol: 1, local: None, remote: None };
+    assert_eq!(narrow((1, Ports::Range(0x800, 0x8ff)), (1, Ports::ANY)), Some(echo));
+    assert_eq!(narrow((6, Ports::ANY), (17, Ports::ANY)), None);
+}
