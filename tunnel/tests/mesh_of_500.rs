@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate::driver::packets::Threads;
-use tidegate::io::netstack::{Netstack, NetstackSettings, TcpStream};
+use tidegate::io::netstack::{Netstack, NetstackSettings, TcpListener, TcpStream};
 use tidegate::io::udp::Listen;
 use tidegate::mesh::{Address, Endpoint, Mesh, Role};
 use tidegate::{Event, TunnelManager};
@@ -51,7 +51,10 @@ async fn a_connector_and_five_hundred_edges_are_up_and_each_gets_an_answer() {
     tokio::time::timeout(PATIENCE, all_up).await.expect("all are up");
     let negotiated = begun.elapsed() - started;
 
-    let answering = tokio::spawn(answer(connector.stack.clone()));
+    let answering = {
+        let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), PORT);
+        tokio::spawn(answer(connector.stack.listen(any, usize::from(EDGES)).expect("a listener")))
+    };
     let asking: Vec<_> =
         edges.iter().map(|edge| tokio::spawn(ask(edge.stack.clone(), edge.inner, connector.inner))).collect();
     for (number, asked) in (1..).zip(asking) {
@@ -109,9 +112,7 @@ impl Node {
 }
 
 /// Tells each who asks where it asked from.
-async fn answer(stack: Netstack) {
-    let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), PORT);
-    let listener = stack.listen(any, 600).expect("a listener");
+async fn answer(listener: TcpListener) {
     loop {
         let (mut stream, from) = listener.accept().await.expect("a connection");
         tokio::spawn(async move {

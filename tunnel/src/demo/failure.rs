@@ -2,6 +2,7 @@
 
 use crate::driver::StartError;
 use crate::manager::Error;
+use crate::pki::PkiError;
 use std::fmt;
 
 /// A step that failed, and why.
@@ -55,7 +56,9 @@ pub enum Cause {
     SameKeys,
     /// A tunnel is missing from the status.
     NoTunnel,
-    /// An identity could not be made.
+    /// No certificate could be made.
+    Pki(PkiError),
+    /// What was made of it is of no use.
     Identity,
 }
 
@@ -79,6 +82,12 @@ impl Failure {
 impl From<StartError> for Cause {
     fn from(error: StartError) -> Self {
         Self::Start(error)
+    }
+}
+
+impl From<PkiError> for Cause {
+    fn from(error: PkiError) -> Self {
+        Self::Pki(error)
     }
 }
 
@@ -134,6 +143,7 @@ impl fmt::Display for Cause {
             Self::WrongBytes(count) => write!(f, "the checksum of {count} bytes is wrong"),
             Self::SameKeys => f.write_str("the keys are what they were"),
             Self::NoTunnel => f.write_str("a tunnel is not there"),
+            Self::Pki(error) => error.fmt(f),
             Self::Identity => f.write_str("there is no identity for a node"),
         }
     }
