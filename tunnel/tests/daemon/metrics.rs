@@ -1,10 +1,8 @@
 //! Metrics as Prometheus reads them.
 
 use super::support::{Folder, Running};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use tidegate::metrics::{Server, render};
-use tidegate::status::{ConnectionStatus, CountersReport};
+use tidegate::metrics::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -31,24 +29,4 @@ async fn a_configured_connection_that_is_down_is_shown_as_such() {
     let posted = fetch(server.address(), "POST /metrics HTTP/1.1\r\n\r\n").await;
     assert!(posted.starts_with("HTTP/1.1 405 "), "{posted}");
     running.stop().await;
-}
-
-#[test]
-fn each_family_is_declared_once_and_labels_are_quoted() {
-    let status = ["plain", "odd \"name\" \\"].map(|name| ConnectionStatus {
-        name: name.to_owned(),
-        state: "up",
-        ..ConnectionStatus::default()
-    });
-    let counters =
-        CountersReport { packet_drops: BTreeMap::from([("no-policy", 7)]), ..CountersReport::default() };
-    let text = render(&status, &counters);
-    assert!(text.contains("tidegate_connection_up{connection=\"odd \\\"name\\\" \\\\\"} 1\n"), "{text}");
-    assert!(text.contains("tidegate_drops_total{plane=\"packet\",reason=\"no-policy\"} 7\n"), "{text}");
-    let mut declared: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
-    let all = declared.len();
-    declared.sort_unstable();
-    declared.dedup();
-    assert_eq!(declared.len(), all);
-    assert!(text.lines().all(|line| line.starts_with('#') || line.rsplit_once(' ').is_some()));
 }
