@@ -20,6 +20,7 @@ pub(crate) struct Twins {
     pub(crate) edge: Site,
     pub(crate) connector: Site,
     pub(crate) edge_uplink: Uplink,
+    pub(crate) connector_uplink: Uplink,
     mesh: Mesh,
 }
 
@@ -37,7 +38,15 @@ impl Twins {
             let subnets = site.subnets().map(|subnet| subnet.to_string());
             mesh.add(name, role, uplink.v4.into(), &subnets.each_ref().map(String::as_str));
         }
-        Self { internet, edge, connector, edge_uplink, mesh }
+        Self { internet, edge, connector, edge_uplink, connector_uplink, mesh }
+    }
+
+    /// Has the nodes' own addresses carried too, which are those that the tunnel goes between.
+    pub(crate) fn with_hosts(mut self) -> Self {
+        for (name, uplink) in [(EDGE, self.edge_uplink), (CONNECTOR, self.connector_uplink)] {
+            self.mesh.with_hosts(name, &[&uplink.v4.to_string()]);
+        }
+        self
     }
 
     /// The edge's configuration.
