@@ -31,7 +31,8 @@ impl Twins {
         let (edge, connector) = (Site::new(EDGE, 1), Site::new(CONNECTOR, 2));
         let edge_uplink = internet.attach(&edge.node, 1);
         let connector_uplink = internet.attach(&connector.node, 2);
-        let mut mesh = Mesh::new(Authority::new(lab.folder(), "authority", Key::Ecdsa(256)), "fabedge.io");
+        let mut mesh =
+            Mesh::new(Authority::made_by_us(lab.folder(), "authority"), "fabedge.io", Key::Ecdsa(256));
         for (name, role, uplink, site) in
             [(EDGE, "edge", edge_uplink, &edge), (CONNECTOR, "connector", connector_uplink, &connector)]
         {
