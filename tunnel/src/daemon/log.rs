@@ -2,7 +2,7 @@
 
 use crate::config::{LogFormat, LogSettings};
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -26,7 +26,8 @@ impl Log {
     /// Writes to standard error from now on.
     pub(super) fn install(settings: &LogSettings) -> Result<Self, LogError> {
         let (filter, handle) = reload::Layer::new(filter(settings)?);
-        let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+        let colours = io::stderr().is_terminal();
+        let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(io::stderr);
         let lines = match settings.format {
             LogFormat::Text => lines.boxed(),
             LogFormat::Json => lines.json().boxed(),

@@ -1,5 +1,6 @@
 //! The tests.
 
+mod capturing;
 mod endurance;
 mod footprint;
 mod laboratory;
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Suite> {
         poc::suite(),
         reloading::suite(),
         sealed::suite(),
+        capturing::suite(),
         laboratory::suite(),
         footprint::suite(),
     ]);

@@ -95,7 +95,8 @@ impl Lan {
 }
 
 fn mesh(lab: &Lab, nodes: &[Node]) -> Mesh {
-    let mut mesh = Mesh::new(Authority::new(lab.folder(), "Root CA", Key::Rsa(4096)), "StrongSwan");
+    let mut mesh =
+        Mesh::new(Authority::new(lab.folder(), "Root CA", Key::Rsa(4096)), "StrongSwan", Key::Rsa(2048));
     let address = |name| find(nodes, name).address.into();
     mesh.add("node1", "connector", address("node1"), &["10.233.0.0/16"]);
     mesh.add("edge2", "edge", address("edge2"), &["2.2.2.0/27"]);

@@ -83,7 +83,8 @@ impl Drop for Capture {
 impl Seen {
     fn note(&mut self, packet: &[u8], inner: &[Prefix]) {
         let Some(packet) = Packet::parse(packet) else { return };
-        match packet.kind() {
+        let kind = packet.kind();
+        match kind {
             Kind::Esp => {
                 self.esp += 1;
                 self.first_esp.get_or_insert_with(Instant::now);
@@ -91,7 +92,9 @@ impl Seen {
             Kind::Ike => self.ike += 1,
             Kind::Other => {}
         }
-        let is_inner = |address| inner.iter().any(|prefix| prefix.contains(address));
+        // IKE may well try an address of a peer that is inside too; what it says is sealed.
+        let is_inner =
+            |address| !matches!(kind, Kind::Ike) && inner.iter().any(|prefix| prefix.contains(address));
         let marked = packet.payload.windows(MARKER.len()).any(|window| window == MARKER.as_bytes());
         if (marked || is_inner(packet.source) || is_inner(packet.destination))
             && self.leaks.len() < MOST_LEAKS

@@ -1,6 +1,7 @@
 //! Authorities and certificates, of every kind that nodes may have.
 
 use crate::support::process::run;
+use crate::support::tidegate;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
@@ -26,8 +27,16 @@ pub(crate) enum Validity {
     Expired,
 }
 
+/// What makes certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    StrongSwan,
+    Tidegate,
+}
+
 /// An authority with its own folder.
 pub(crate) struct Authority {
+    maker: Maker,
     folder: PathBuf,
     name: String,
     key: PathBuf,
@@ -66,7 +75,17 @@ impl Authority {
         ]);
         command.arg("--in").arg(&key);
         write(&certificate, &run(&mut command));
-        Self { folder: folder.to_owned(), name: name.to_owned(), key, certificate }
+        Self { maker: Maker::StrongSwan, folder: folder.to_owned(), name: name.to_owned(), key, certificate }
+    }
+
+    /// An authority as `tidegate pki` makes it, and what it issues.
+    pub(crate) fn made_by_us(folder: &Path, name: &str) -> Self {
+        let stem = folder.join(name);
+        run(Command::new(tidegate::BINARY)
+            .args(["pki", "ca", "--force", "--subject", &authority_subject(name), "--out"])
+            .arg(&stem));
+        let (certificate, key) = (stem.with_extension("pem"), stem.with_extension("key"));
+        Self { maker: Maker::Tidegate, folder: folder.to_owned(), name: name.to_owned(), key, certificate }
     }
 
     /// An authority that this one vouches for.
@@ -76,12 +95,31 @@ impl Authority {
         let mut command = self.issuing(&key);
         command.args(["--ca", "--lifetime", "1825", "--dn", &authority_subject(name)]);
         write(&certificate, &run(&mut command));
-        Self { folder: self.folder.clone(), name: name.to_owned(), key, certificate }
+        Self { maker: self.maker, folder: self.folder.clone(), name: name.to_owned(), key, certificate }
     }
 
-    /// Credentials of a node, valid for two years.
+    /// Credentials of a node that are valid.
     pub(crate) fn issue(&self, subject: &str, kind: Key) -> Credentials {
-        self.issue_as(subject, kind, Validity::Current)
+        match self.maker {
+            Maker::StrongSwan => self.issue_as(subject, kind, Validity::Current),
+            Maker::Tidegate => self.issue_by_tidegate(subject, kind),
+        }
+    }
+
+    fn issue_by_tidegate(&self, subject: &str, kind: Key) -> Credentials {
+        let name = subject.rsplit('=').next().unwrap_or(subject);
+        let stem = self.folder.join(format!("{}-{name}", self.name));
+        let kind = match kind {
+            Key::Rsa(bits) => format!("rsa{bits}"),
+            Key::Ecdsa(bits) => format!("p{bits}"),
+            Key::Ed25519 => "ed25519".to_owned(),
+        };
+        let mut command = Command::new(tidegate::BINARY);
+        command.args(["pki", "issue", "--force", "--subject", subject, "--san", name, "--key", &kind]);
+        command.arg("--ca").arg(&self.certificate).arg("--ca-key").arg(&self.key).arg("--out").arg(&stem);
+        run(&mut command);
+        let (chain, key) = (stem.with_extension("pem"), stem.with_extension("key"));
+        Credentials { subject: subject.to_owned(), chain: chain.clone(), files: vec![chain], key }
     }
 
     /// Credentials of a node.

@@ -154,6 +154,9 @@ fn strongswan_conf(socket: &Path, log: &Path) -> String {
             plugins {{
                 vici {{ socket = unix://{} }}
                 kernel-libipsec {{ allow_peer_ts = yes }}
+                # Where a peer's own address is carried too, IKE must not go where its route leads.
+                kernel-netlink {{ fwmark = !0x42 }}
+                socket-default {{ fwmark = 0x42 }}
             }}
             filelog {{ log {{ path = {}
                 default = 1

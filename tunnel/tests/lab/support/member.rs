@@ -23,14 +23,15 @@ pub(crate) struct Member {
 pub(crate) struct Mesh {
     authority: Authority,
     organisation: &'static str,
+    key: Key,
     members: Vec<Member>,
     communities: Vec<Community>,
 }
 
 impl Mesh {
     /// Nobody yet. Names are `C=CN, O=<organisation>, CN=<name>`.
-    pub(crate) fn new(authority: Authority, organisation: &'static str) -> Self {
-        Self { authority, organisation, members: vec![], communities: vec![] }
+    pub(crate) fn new(authority: Authority, organisation: &'static str, key: Key) -> Self {
+        Self { authority, organisation, key, members: vec![], communities: vec![] }
     }
 
     /// Adds a node.
@@ -42,7 +43,7 @@ impl Mesh {
             address: address.to_string(),
             subnets: subnets.iter().map(ToString::to_string).collect(),
             hosts: vec![],
-            credentials: self.authority.issue(&subject, Key::Rsa(2048)),
+            credentials: self.authority.issue(&subject, self.key),
         });
     }
 

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
+/// The program itself.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
 
 /// How long it may take to be there, or to go.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -20,6 +20,7 @@ pub(crate) struct Twins {
     pub(crate) edge: Site,
     pub(crate) connector: Site,
     pub(crate) edge_uplink: Uplink,
+    pub(crate) connector_uplink: Uplink,
     mesh: Mesh,
 }
 
@@ -30,14 +31,23 @@ impl Twins {
         let (edge, connector) = (Site::new(EDGE, 1), Site::new(CONNECTOR, 2));
         let edge_uplink = internet.attach(&edge.node, 1);
         let connector_uplink = internet.attach(&connector.node, 2);
-        let mut mesh = Mesh::new(Authority::new(lab.folder(), "authority", Key::Ecdsa(256)), "fabedge.io");
+        let mut mesh =
+            Mesh::new(Authority::made_by_us(lab.folder(), "authority"), "fabedge.io", Key::Ecdsa(256));
         for (name, role, uplink, site) in
             [(EDGE, "edge", edge_uplink, &edge), (CONNECTOR, "connector", connector_uplink, &connector)]
         {
             let subnets = site.subnets().map(|subnet| subnet.to_string());
             mesh.add(name, role, uplink.v4.into(), &subnets.each_ref().map(String::as_str));
         }
-        Self { internet, edge, connector, edge_uplink, mesh }
+        Self { internet, edge, connector, edge_uplink, connector_uplink, mesh }
+    }
+
+    /// Has the nodes' own addresses carried too, which are those that the tunnel goes between.
+    pub(crate) fn with_hosts(mut self) -> Self {
+        for (name, uplink) in [(EDGE, self.edge_uplink), (CONNECTOR, self.connector_uplink)] {
+            self.mesh.with_hosts(name, &[&uplink.v4.to_string()]);
+        }
+        self
     }
 
     /// The edge's configuration.

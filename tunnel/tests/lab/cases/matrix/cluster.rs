@@ -106,7 +106,8 @@ impl Cluster {
 }
 
 fn mesh(lab: &Lab, nodes: &[Node]) -> Mesh {
-    let mut mesh = Mesh::new(Authority::new(lab.folder(), "fabedge", Key::Rsa(4096)), "fabedge.io");
+    let mut mesh =
+        Mesh::new(Authority::new(lab.folder(), "fabedge", Key::Rsa(4096)), "fabedge.io", Key::Rsa(2048));
     mesh.add("cloud-1", "connector", find(nodes, "cloud-1").host.into(), &["10.233.0.0/16"]);
     // Nodes of the cloud that run no daemon are reached through the one that does.
     mesh.with_hosts("cloud-1", &["172.16.0.1", "172.16.0.2", "172.16.0.3"]);

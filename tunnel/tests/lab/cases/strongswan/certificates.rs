@@ -33,6 +33,14 @@ pub(super) fn suite() -> Suite {
                 connect_and_talk(lab, pair, &setup, initiator, &BASE);
             });
         }
+        cases = cases.case(format!("made_by_us/{role}"), move |lab, pair: &mut Pair| {
+            let authority = Authority::made_by_us(lab.folder(), "own");
+            let ours = authority.issue(OUR_SUBJECT, Key::Ecdsa(256));
+            let theirs = authority.issue(THEIR_SUBJECT, Key::Ed25519);
+            let mut setup = pair.base(Outside::V4);
+            setup.prove(&authority, &ours, &theirs);
+            connect_and_talk(lab, pair, &setup, initiator, &BASE);
+        });
         cases = cases.case(format!("fragments_with_rsa4096_chain/{role}"), move |lab, pair: &mut Pair| {
             let (root, between) = long_chain(lab.folder());
             let long = |subject| -> Credentials {

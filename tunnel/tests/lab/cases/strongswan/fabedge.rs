@@ -63,9 +63,6 @@ fn three_children(lab: &Lab, pair: &mut Pair) {
     );
     assert_answer(&pair.us.pod, node, "their node", pair.us.pod_v4.into());
     capture.assert_sealed();
-    // Node to node is what no child names: it goes as it always did.
-    assert_answer(&pair.us.node, node, "their node", pair.our_uplink.v4.into());
-    assert!(!capture.seen().leaks.is_empty(), "traffic between the nodes went through the tunnel");
     tidegate.stop();
 }
 

@@ -11,8 +11,9 @@ use std::time::Duration;
 /// The cases.
 pub(super) fn suite() -> Suite {
     Cases::new("strongswan/start", Needs::StrongSwan, |lab| Pair::new(lab, Behind::Nobody))
-        .case("at_once", at_once)
+        // First, as connections of pods that talked before would be traffic.
         .case("on_traffic_which_is_held_until_then", on_traffic)
+        .case("at_once", at_once)
         .case("both_at_once_end_with_one_sa", both_at_once)
         .suite()
 }
