@@ -7,6 +7,7 @@
 use crate::event::Event;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tidegate_ike::{Cause, SaId, Verdict};
 
 /// Puts events in words. It remembers which connection an IKE SA belongs to, as most events name the SA
@@ -14,7 +15,20 @@ use tidegate_ike::{Cause, SaId, Verdict};
 #[derive(Debug, Default)]
 pub struct Narrator {
     connections: BTreeMap<SaId, Arc<str>>,
+    strangers: Strangers,
 }
+
+/// Peers that were turned away before they had shown who they are. A wrong identity is among that, which an
+/// operator looks for, and so is whatever a stranger sends, as often as it likes: of all that comes close
+/// together the first is told, and of the rest that there was more.
+#[derive(Debug, Default)]
+struct Strangers {
+    told: Option<Instant>,
+    since: u64,
+}
+
+/// Of strangers no more is told than one line in this time.
+const STRANGERS_PAUSE: Duration = Duration::from_secs(10);
 
 /// An event in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +83,7 @@ impl Narrator {
     pub fn describe(&mut self, event: &Event) -> Line {
         let known = self.connection(event);
         let line = describe(event);
+        let line = if is_of_stranger(event) { self.strangers.temper(line, Instant::now()) } else { line };
         Line { connection: line.connection.or(known), ..line }
     }
 
@@ -103,6 +118,25 @@ impl Narrator {
             _ => None,
         }
     }
+}
+
+impl Strangers {
+    fn temper(&mut self, line: Line, now: Instant) -> Line {
+        if self.told.is_some_and(|told| now.duration_since(told) < STRANGERS_PAUSE) {
+            self.since += 1;
+            return line;
+        }
+        self.told = Some(now);
+        match std::mem::take(&mut self.since) {
+            0 => Line { level: Level::Info, ..line },
+            more => Line { level: Level::Info, text: format!("{}; {more} more before", line.text), ..line },
+        }
+    }
+}
+
+fn is_of_stranger(event: &Event) -> bool {
+    use tidegate_ike::Event as Ike;
+    matches!(event, Event::Ike(Ike::Refused { .. } | Ike::IkeFailed { connection: None, .. }))
 }
 
 fn describe(event: &Event) -> Line {
@@ -211,5 +245,23 @@ impl std::fmt::Display for Pair<'_> {
         side(f, &self.0.local)?;
         f.write_str(" to ")?;
         side(f, &self.0.remote)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_strangers_that_come_close_together_the_first_is_told_and_later_how_many_there_were() {
+        let (mut strangers, start) = (Strangers::default(), Instant::now());
+        let mut told = |after| {
+            let stranger = line("refused", Level::Debug, None, "turned away".to_owned());
+            strangers.temper(stranger, start + Duration::from_secs(after))
+        };
+        assert_eq!(told(0).level, Level::Info);
+        assert_eq!([told(1).level, told(9).level], [Level::Debug; 2]);
+        let later = told(10);
+        assert_eq!((later.level, later.text.as_str()), (Level::Info, "turned away; 2 more before"));
     }
 }

@@ -352,12 +352,12 @@ impl Established {
             return;
         }
         let agreed = *mobike.agreed.get_or_insert(frame.path);
-        let candidates = 1 + mobike.peer_addresses.len();
-        mobike.tried = (mobike.tried + 1) % candidates;
-        let remote = match mobike.tried.checked_sub(1).and_then(|i| mobike.peer_addresses.get(i)) {
-            None => agreed.remote.ip(),
-            Some(&other) => other,
-        };
+        // Every second time the agreed path: loss is likelier than a path that is gone, and of the others
+        // nobody knows whether they ever worked.
+        mobike.tried = mobike.tried.wrapping_add(1);
+        let other = (mobike.tried % 2 == 1).then(|| mobike.tried / 2 % mobike.peer_addresses.len());
+        let other = other.and_then(|at| mobike.peer_addresses.get(at));
+        let remote = other.copied().unwrap_or_else(|| agreed.remote.ip());
         let usable =
             |local: IpAddr| local.is_ipv4() == remote.is_ipv4() && core.local_addresses.contains(&local);
         let local = Some(frame.path.local.ip()).filter(|&local| usable(local));

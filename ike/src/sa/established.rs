@@ -690,7 +690,7 @@ impl Established {
             frame.request_answered();
             return State::Established(self);
         }
-        let waited = core.now.time.since(self.heard);
+        let waited = frame.window.waited(core.now.time);
         self.vanish(frame, core, Verdict::new(Culprit::Network, Cause::Unanswered { waited }))
     }
 

@@ -122,6 +122,11 @@ impl Window {
         self.outstanding.as_ref().map_or(0, |outstanding| outstanding.attempts)
     }
 
+    /// How long the outstanding request has been unanswered.
+    pub(crate) fn waited(&self, now: Time) -> Duration {
+        self.outstanding.as_ref().map_or(Duration::ZERO, |outstanding| now.since(outstanding.sent))
+    }
+
     /// Brings the end of an attempt nearer.
     pub(crate) fn give_up_by(&mut self, at: Time) {
         if let Some(outstanding) = &mut self.outstanding {

@@ -64,7 +64,7 @@ fn a_peer_that_is_gone_is_given_up_with_all_that_it_held() {
     assert_eq!(took, secs(40), "10 s of silence and 30 s of repetitions");
     let [closed] = &closings(&pair.a)[..] else { panic!("{:?}", pair.a.events) };
     assert_eq!(closed.culprit, Culprit::Network);
-    assert_eq!(closed.cause, Cause::Unanswered { waited: secs(40) });
+    assert_eq!(closed.cause, Cause::Unanswered { waited: secs(30) });
     assert!(pair.a.installed.is_empty() && pair.a.carries.is_empty());
     assert_eq!(pair.a.endpoint.resources(), [0, 0, 0]);
 }
