@@ -89,6 +89,7 @@ pub(crate) struct Parts {
 pub(crate) struct Control {
     engine: Engine,
     clock: Clock,
+    device: Arc<dyn Device>,
     sockets: Arc<Sockets>,
     packets: PacketThreads,
     inbox: Inbox,
@@ -138,7 +139,7 @@ impl Control {
         let (mailboxes, inbox) = mailbox::mailboxes(Sizes::default());
         let spis = Arc::clone(mailboxes.spis());
         let packets = PacketThreads::start(PacketSettings {
-            device: parts.device,
+            device: Arc::clone(&parts.device),
             wire: Arc::clone(&parts.sockets) as Arc<dyn Wire>,
             views: [engine.view(), engine.view()],
             mailboxes,
@@ -151,6 +152,7 @@ impl Control {
             view: engine.view(),
             engine,
             clock: Clock,
+            device: parts.device,
             sockets: parts.sockets,
             packets,
             inbox,
@@ -374,10 +376,15 @@ impl Control {
                     self.tell_all(trouble);
                 }
                 Action::AddAddress(address) => {
+                    if let Err(error) = self.device.assign(address) {
+                        let message = format!("{address} cannot be taken: {error}");
+                        self.hub.tell(&Event::Trouble { area: "device", message });
+                    }
                     let trouble = self.host.add_address(address);
                     self.tell_all(trouble);
                 }
                 Action::RemoveAddress(address) => {
+                    self.device.withdraw(address);
                     let trouble = self.host.remove_address(address);
                     self.tell_all(trouble);
                 }

@@ -40,6 +40,15 @@ pub trait Device: Send + Sync {
 
     /// Its name as a network interface, if it is one: routes lead to it.
     fn interface(&self) -> Option<&str>;
+
+    /// A peer has given us this address. An interface gets it through the kernel's routes, and whoever handed
+    /// a descriptor in hears of it by an event; a stack in this process takes it here.
+    fn assign(&self, _address: IpAddr) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The address is ours no longer.
+    fn withdraw(&self, _address: IpAddr) {}
 }
 
 /// Where outer packets come from and go to: sockets, numbered from 0.

@@ -4,11 +4,14 @@
 mod support;
 
 use std::time::{Duration, Instant};
-use support::{Node, packet, rekeyed, up};
+use support::{Node, Side, packet, rekeyed, up};
 use tidegate::connection::{Child, Start};
 use tidegate::engine::{Selection, Target};
 use tidegate::mesh::{Endpoint, Mesh, Role};
 use tidegate::{Error, TunnelManager};
+use tidegate_esp::AddressRange;
+use tidegate_ike::connection::AddressRequest;
+use tidegate_ike::pool::Pool;
 use tidegate_ike::{ApiMisuse, Cause};
 
 async fn pair() -> (Node, Node) {
@@ -126,6 +129,35 @@ async fn what_is_not_there_is_a_misuse_and_not_a_failure() {
         communities: Vec::new(),
     };
     assert!(matches!(node.manager.apply(mesh).await, Err(Error::NoIdentity)));
+}
+
+/// A traveller asks for an address, and its stack has it as long as the tunnel stands.
+#[tokio::test]
+async fn an_address_that_a_peer_gives_reaches_the_stack_in_this_process() {
+    let (cloud, cloud_inside) = support::stack_node("127.0.77.11", &[("10.8.0.1", 24)]).await;
+    let (edge, edge_inside) = support::stack_node("127.0.77.12", &[]).await;
+    let pool = Pool {
+        name: "vips".into(),
+        addresses: AddressRange::from_prefix("10.9.0.0".parse().unwrap(), 24).unwrap(),
+        dns: Vec::new(),
+        subnets: Vec::new(),
+    };
+    cloud.load_pool(pool).await.unwrap();
+    let mut giving = support::virtual_addresses("cloud.example", "edge.example", Side::Giving);
+    giving.ike.pools = vec!["vips".into()];
+    cloud.load(giving).await.unwrap();
+    let mut taking = support::virtual_addresses("edge.example", "cloud.example", Side::Taking);
+    taking.ike.request_addresses = vec![AddressRequest::V4(None)];
+    taking.ike.remote.port = cloud.ports().1;
+    edge.load(taking.with_peer_address("127.0.77.11".parse().unwrap())).await.unwrap();
+
+    edge.initiate(Target::Connection("peer".into())).await.unwrap();
+    let given = edge_inside.addresses()[0].0;
+    assert!(given.to_string().starts_with("10.9.0."), "{given}");
+    edge_inside.ping("10.8.0.1".parse().unwrap(), 8, support::PATIENCE).await.unwrap();
+    cloud_inside.ping(given, 8, support::PATIENCE).await.unwrap();
+    edge.terminate(everything_of("peer")).await.unwrap();
+    assert!(edge_inside.addresses().is_empty());
 }
 
 #[tokio::test]

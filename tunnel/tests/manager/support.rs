@@ -7,9 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate::connection::{Child, Connection};
 use tidegate::io::descriptor::Descriptor;
+use tidegate::io::netstack::{Netstack, NetstackSettings};
 use tidegate::io::udp::Listen;
 use tidegate::{Event, Events, TunnelManager};
+use tidegate_esp::Ports;
 use tidegate_ike::crypto::Secret;
+use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::{ChildConfig, Event as IkeEvent};
 
 /// Nothing that should happen takes longer.
@@ -111,4 +114,35 @@ pub(crate) async fn up(events: &mut Events) -> SocketAddr {
 /// Waits for a child to be rekeyed.
 pub(crate) async fn rekeyed(events: &mut Events) {
     until(events, |event| matches!(event, Event::Ike(IkeEvent::ChildRekeyed { .. })).then_some(())).await;
+}
+
+/// A node with a stack in this process.
+pub(crate) async fn stack_node(outside: &str, inside: &[(&str, u8)]) -> (TunnelManager, Netstack) {
+    let addresses = inside.iter().map(|(address, prefix)| (address.parse().unwrap(), *prefix)).collect();
+    let (stack, device) = Netstack::new(NetstackSettings::new(addresses)).unwrap();
+    let addresses = vec![outside.parse().unwrap()];
+    let listen = Listen { addresses, ike_port: 0, nat_port: 0, ..Listen::default() };
+    let manager = TunnelManager::builder().device(Arc::new(device)).listen(listen).start().await.unwrap();
+    (manager, stack)
+}
+
+/// Which end of a connection by virtual addresses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Giving,
+    Taking,
+}
+
+/// A connection called `peer`, whose giving end has `10.8.0.0/24` behind it and whose taking end what it is given.
+pub(crate) fn virtual_addresses(us: &str, peer: &str, side: Side) -> Connection {
+    let secret = Secret::new(b"known to both".to_vec());
+    let ike = tidegate_ike::Connection::psk("peer", us.parse().unwrap(), peer.parse().unwrap(), secret);
+    let net = "10.8.0.0/24".parse().unwrap();
+    let mut config = ChildConfig::new("net", net, net);
+    let given = vec![ConfiguredSelector::Dynamic { protocol: 0, ports: Ports::ANY }];
+    match side {
+        Side::Giving => config.remote = given,
+        Side::Taking => config.local = given,
+    }
+    Connection::new(ike).with_child(Child::new(config))
 }

@@ -24,7 +24,7 @@ async fn bulk_survives_loss_and_reordering() {
     let pair = Pair::with(Faults { lost: 1, late: 5 }, |_| ());
     let listener = pair.right.listen(at("0.0.0.0", 80), 4).expect("a listener");
     let (left, right) = meet(&pair, &listener, RIGHT_V6).await;
-    let (one, other) = tokio::join!(swap(left, 3, 4, BULK / 8), swap(right, 4, 3, BULK / 8));
+    let (one, other) = tokio::join!(swap(left, 3, 4, BULK / 64), swap(right, 4, 3, BULK / 64));
     assert!(one && other, "bytes were lost or changed");
 }
 

@@ -5,6 +5,7 @@ use super::shared::Shared;
 use crate::io::Device;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use tidegate_esp::segment::Offloads;
@@ -59,6 +60,15 @@ impl Device for NetstackDevice {
 
     fn interface(&self) -> Option<&str> {
         None
+    }
+
+    fn assign(&self, address: IpAddr) -> io::Result<()> {
+        let host = if address.is_ipv4() { 32 } else { 128 };
+        self.shared.with(|stack, _| stack.add_address(address, host))
+    }
+
+    fn withdraw(&self, address: IpAddr) {
+        self.shared.with(|stack, _| stack.remove_address(address));
     }
 }
 
