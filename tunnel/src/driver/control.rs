@@ -25,7 +25,7 @@ use crate::mesh::{Changes, Credentials, Mesh};
 use crate::route::RouteSettings;
 use crate::status::{ConnectionStatus, CountersReport};
 use crate::tables::View;
-use crate::worker::{self, PathMtus};
+use crate::worker;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -39,8 +39,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Messages that are taken in one turn before the engine's actions are done.
 const BATCH: usize = 64;
-/// What a link carries as far as nobody says otherwise.
-const LINK_MTU: usize = 1500;
 /// After this long everything that will be claimed of what an earlier run left behind has been.
 const ADOPTION: Duration = Duration::from_secs(60);
 /// Without a deadline of its own control looks around this often.
@@ -142,7 +140,7 @@ impl Control {
             wire: Arc::clone(&parts.sockets) as Arc<dyn Wire>,
             views: [engine.view(), engine.view()],
             mailboxes,
-            mtus: Arc::new(PathMtus::new(LINK_MTU)),
+            mtus: Arc::clone(engine.path_mtus()),
             worker,
             threads: parts.threads,
         })
@@ -367,6 +365,10 @@ impl Control {
                 Action::Event(event) => self.hub.tell(&event),
                 Action::Capture { capture, selectors } => {
                     let trouble = self.host.capture(capture, &selectors);
+                    self.tell_all(trouble);
+                }
+                Action::LimitMtu { capture, mtu } => {
+                    let trouble = self.host.limit(capture, mtu);
                     self.tell_all(trouble);
                 }
                 Action::Release(capture) => {

@@ -9,13 +9,15 @@
 //! - `control.rs`: what an agent asks for; `requests.rs`: what it waits for.
 //! - `link.rs`: one loaded connection; `tend.rs`: what is done for it; `start.rs`: when it is its turn.
 //! - `events.rs`: what the endpoint tells; `settle.rs`: two ends that begin at once.
-//! - `children.rs`: child SAs and the tables; `policy.rs`: rules and captures; `claims.rs`: whose prefix it is.
+//! - `children.rs`: child SAs and the tables; `policy.rs`: rules and captures; `claims.rs`: whose prefix it is;
+//!   `limits.rs`: how long packets may be.
 //! - `status.rs`: what is there to be seen; `timers.rs`: the engine's own deadlines.
 
 mod children;
 mod claims;
 mod control;
 mod events;
+mod limits;
 mod link;
 mod policy;
 mod requests;
@@ -29,9 +31,11 @@ use crate::action::{Action, LookupId};
 use crate::event::Event;
 use crate::notice::{IkeDatagram, Notice};
 use crate::tables::{Tables, View};
+use crate::worker::PathMtus;
 use children::{Children, Ending};
 use claims::Claims;
 use events::Sa;
+use limits::Limits;
 use link::Link;
 use policy::Policy;
 use requests::Requests;
@@ -76,6 +80,7 @@ pub struct Engine {
     ending: BTreeMap<Spi, Ending>,
     policy: Policy,
     claims: Claims,
+    limits: Limits,
     requests: Requests,
     starts: Starts,
     timers: Timers,
@@ -171,6 +176,7 @@ impl Engine {
             ending: BTreeMap::new(),
             policy: Policy::default(),
             claims: Claims::default(),
+            limits: Limits::new(),
             requests: Requests::default(),
             timers: Timers::default(),
             lookups: BTreeMap::new(),
@@ -192,6 +198,12 @@ impl Engine {
     /// A view of the tables for one more worker.
     pub fn view(&self) -> View {
         self.tables.reader()
+    }
+
+    /// What is known of the MTU of paths, to be shared with workers. Whoever learns of one writes it there and
+    /// says so by [`Notice::PathMtu`].
+    pub fn path_mtus(&self) -> &Arc<PathMtus> {
+        self.limits.paths()
     }
 
     /// Says which addresses we have now.
@@ -225,6 +237,7 @@ impl Engine {
                 self.ike.handle_data(now, DataEvent::PeerMoved { child, remote });
             }
             Notice::Activity(child) => self.ike.handle_data(now, DataEvent::Activity(child)),
+            Notice::PathMtu(remote) => self.limit_all_towards(remote),
             Notice::UnknownSpi { local, remote, spi } => {
                 let framing =
                     if local.port() == self.settings.ike.ike_port { Framing::Bare } else { Framing::Marked };
@@ -244,6 +257,7 @@ impl Engine {
                 Due::Settle(loser) => self.settle_due(loser),
                 Due::SettleChild(loser) => self.settle_child_due(loser),
                 Due::Request(ticket) => self.request_due(ticket),
+                Due::PathMtu(remote) => self.path_due(remote),
             }
         }
         self.follow_up();
