@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_ike::crypto::{RING, Random, SystemRandom};
+use tidegate_ike::keys::KeySink;
 use tidegate_ike::pool::Pool;
 use tidegate_ike::{ApiMisuse, Sources, Transmit};
 use tokio::sync::{mpsc, oneshot};
@@ -79,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) state_folder: Option<PathBuf>,
     pub(crate) routes: Option<RouteSettings>,
     pub(crate) threads: Threads,
+    pub(crate) key_sink: Option<Box<dyn KeySink>>,
     pub(crate) requests: mpsc::Receiver<Command>,
     pub(crate) hub: Arc<Hub>,
 }
@@ -133,6 +135,9 @@ impl Control {
         let worker = worker::Settings { seed: u64::from_ne_bytes(seed), ..worker::Settings::default() };
         let mut engine = Engine::new(settings, &RING, Box::new(random));
         engine.set_sources(Box::new(Kernel(Arc::clone(&parts.sockets))));
+        if let Some(sink) = parts.key_sink {
+            engine.set_key_sink(sink);
+        }
         let (mailboxes, inbox) = mailbox::mailboxes(Sizes::default());
         let spis = Arc::clone(mailboxes.spis());
         let packets = PacketThreads::start(PacketSettings {

@@ -50,6 +50,7 @@ use tidegate_esp::crypto::Backend;
 use tidegate_esp::policy::Owner;
 use tidegate_ike::crypto::{Provider, Random};
 use tidegate_ike::identity::Identity;
+use tidegate_ike::keys::KeySink;
 use tidegate_ike::{
     DataEvent, Endpoint, Framing, JobDone, Now, Output, Path, SaId, Sources, Time, Verdict, WallTime,
 };
@@ -193,6 +194,11 @@ impl Engine {
     /// Says who knows which of our addresses leads to a peer.
     pub fn set_sources(&mut self, sources: Box<dyn Sources>) {
         self.ike.set_sources(sources);
+    }
+
+    /// Says who is given all keys from now on. Without that nobody is.
+    pub fn set_key_sink(&mut self, sink: Box<dyn KeySink>) {
+        self.ike.set_key_sink(sink);
     }
 
     /// A view of the tables for one more worker.
