@@ -44,7 +44,7 @@ fn each_family_is_declared_once_and_labels_are_quoted() {
         CountersReport { packet_drops: BTreeMap::from([("no-policy", 7)]), ..CountersReport::default() };
     let text = render(&status, &counters);
     assert!(text.contains("tidegate_connection_up{connection=\"odd \\\"name\\\" \\\\\"} 1\n"), "{text}");
-    assert!(text.contains("tidegate_drops_total{plane=\"packet\",reason=\"no-policy\"} 7\n"), "{text}");
+    assert!(text.contains("tidegate_packet_drops_total{reason=\"no-policy\"} 7\n"), "{text}");
     let mut declared: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
     let all = declared.len();
     declared.sort_unstable();
