@@ -196,6 +196,11 @@ impl Endpoint {
         }
     }
 
+    /// The addresses that we have, as far as was said.
+    pub fn local_addresses(&self) -> &[IpAddr] {
+        &self.core.local_addresses
+    }
+
     /// Sets up an IKE SA. What becomes of it is told by events.
     pub fn initiate(&mut self, now: Now, wish: &Initiate<'_>) -> Result<SaId, ApiMisuse> {
         self.begin_attempt(now, wish, None)

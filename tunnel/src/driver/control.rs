@@ -323,6 +323,7 @@ impl Control {
     fn report(&self) -> CountersReport {
         let mut report =
             CountersReport::new(&self.packets.counters(), self.engine.ike_counters(), &self.inbox.lost());
+        report.totals.extend(self.sockets.counters().named());
         report.totals.insert("packet_thread_restarts", self.packets.restarts());
         report.totals.extend(self.host.dropped_in_clear().map(|count| ("dropped_in_clear", count)));
         report

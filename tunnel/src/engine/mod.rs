@@ -212,8 +212,11 @@ impl Engine {
         self.limits.paths()
     }
 
-    /// Says which addresses we have now.
+    /// Says which addresses we have now. Nothing follows if they are those of before.
     pub fn set_local_addresses(&mut self, now: Now, addresses: Vec<IpAddr>) {
+        if self.ike.local_addresses() == addresses {
+            return;
+        }
         self.now = now;
         self.ike.set_local_addresses(now, addresses.clone());
         self.tell(Event::AddressesChanged(addresses));
