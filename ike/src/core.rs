@@ -8,11 +8,13 @@ use crate::counters::Counters;
 use crate::crypto::{GroupId, Provider, Random};
 use crate::event::Event;
 use crate::identity::{Identity, IdentityPattern};
-use crate::output::{Framing, Job, JobId, Output, Outputs, Path, Task, Transmit};
+use crate::keys::KeySink;
+use crate::output::{Framing, Install, Job, JobId, Output, Outputs, Path, Task, Transmit};
 use crate::pool::Pools;
 use crate::registry::Registry;
-use crate::sa::IkeSa;
+use crate::sa::crypt::Crypt;
 use crate::sa::established::Luggage;
+use crate::sa::{IkeSa, SpiPair};
 use crate::wire::IkeSpi;
 use crate::{Config, Now, SaId};
 use std::collections::{BTreeSet, VecDeque};
@@ -32,6 +34,7 @@ pub(crate) struct Core {
     pub(crate) peers: Peers,
     pub(crate) local_addresses: Vec<IpAddr>,
     pub(crate) sources: Option<Box<dyn Sources>>,
+    pub(crate) key_sink: Option<Box<dyn KeySink>>,
     pub(crate) counters: Counters,
     pub(crate) outputs: Outputs,
     pub(crate) effects: VecDeque<Effect>,
@@ -201,6 +204,21 @@ impl Core {
     ) -> Result<Box<dyn crate::crypto::PrivateValue>, crate::crypto::KexError> {
         let group = self.provider.group(group).ok_or(crate::crypto::KexError::Provider)?;
         group.generate(&mut *self.random)
+    }
+
+    /// An IKE SA has keys.
+    pub(crate) fn disclose(&mut self, spis: SpiPair, crypt: &Crypt) {
+        if let Some(sink) = &mut self.key_sink {
+            sink.ike(crypt.disclosed(spis));
+        }
+    }
+
+    /// One direction of a child is to be taken into use.
+    pub(crate) fn install(&mut self, install: Install) {
+        if let Some(sink) = &mut self.key_sink {
+            sink.child(&install.params);
+        }
+        self.outputs.push_back(Output::Install(Box::new(install)));
     }
 
     /// Sends datagrams, with the marker where the path wants it.

@@ -9,8 +9,10 @@
 //! all of which live here.
 
 use crate::crypto::{Prf, PrfKey, Secret};
+use crate::sa::SpiPair;
 use crate::wire::IkeSpi;
 use std::fmt;
+use tidegate_esp::Params;
 use tidegate_esp::crypto::{KeyMaterial, Suite};
 use zeroize::Zeroizing;
 
@@ -44,6 +46,27 @@ pub struct AuthKeys {
     pub sk_pi: Secret,
     /// SK_pr, which goes into the responder's AUTH payload.
     pub sk_pr: Secret,
+}
+
+/// What it takes to read the messages of an IKE SA.
+#[derive(Clone, Copy)]
+pub struct Disclosed<'a> {
+    /// Its SPIs.
+    pub spis: SpiPair,
+    /// Cipher and integrity algorithm of its messages.
+    pub suite: Suite,
+    /// Its keys.
+    pub keys: &'a IkeKeys,
+}
+
+/// Is given all keys as they are made, for whoever has to look into what is sent. Where there is none, no key
+/// leaves the SAs that it belongs to.
+pub trait KeySink: Send {
+    /// An IKE SA has keys. Neither end need have proved who it is yet: strangers can make us say this often.
+    fn ike(&mut self, keys: Disclosed<'_>);
+
+    /// One direction of a child has keys.
+    fn child(&mut self, params: &Params);
 }
 
 impl IkeKeys {

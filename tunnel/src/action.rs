@@ -29,6 +29,14 @@ pub enum Action {
         /// What is to be caught: from the local side to the remote one.
         selectors: Arc<SelectorPair>,
     },
+    /// Packets of a capture are to be no longer than this; what was said of it before is forgotten. Said as SAs
+    /// come up, and as more or less becomes known of their paths.
+    LimitMtu {
+        /// Which capture; one that is over needs no limit.
+        capture: CaptureId,
+        /// Length of the longest packet, its header included.
+        mtu: usize,
+    },
     /// A capture is over.
     Release(CaptureId),
     /// Give the device this address: a peer has assigned it to us.

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
+use tidegate_ike::keys::KeySink;
 use tidegate_ike::pool::Pool;
 use tidegate_ike::{ApiMisuse, Verdict};
 use tokio::sync::{mpsc, oneshot};
@@ -50,6 +51,7 @@ pub struct Builder {
     state_folder: Option<PathBuf>,
     routes: Option<RouteSettings>,
     threads: Threads,
+    key_sink: Option<Box<dyn KeySink>>,
 }
 
 /// Why a request was not done.
@@ -87,6 +89,7 @@ impl TunnelManager {
             state_folder: None,
             routes: None,
             threads: Threads::default(),
+            key_sink: None,
         }
     }
 
@@ -237,6 +240,12 @@ impl Builder {
         Self { threads, ..self }
     }
 
+    /// Who is given all keys: a [`KeyLog`](crate::keylog::KeyLog), for one. Whoever reads them reads all traffic.
+    #[must_use]
+    pub fn key_sink(self, sink: Box<dyn KeySink>) -> Self {
+        Self { key_sink: Some(sink), ..self }
+    }
+
     /// Limits and rates of the engine.
     #[must_use]
     pub fn settings(self, settings: Settings) -> Self {
@@ -269,6 +278,7 @@ impl Builder {
             state_folder: self.state_folder,
             routes: self.routes,
             threads: self.threads,
+            key_sink: self.key_sink,
             requests: inbox,
             hub: Arc::clone(&hub),
         };

@@ -1,7 +1,7 @@
 //! What packet workers tell the engine.
 
 use bytes::Bytes;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use tidegate_esp::policy::Owner;
 use tidegate_esp::{Flow, Spi};
 use tidegate_ike::Path;
@@ -49,4 +49,7 @@ pub enum Notice {
         /// The index.
         spi: Spi,
     },
+    /// The network has told something new of what the path to this address carries; it is written down where
+    /// workers look. Lost, it costs an answer to packets that are too long, no packet that is not.
+    PathMtu(IpAddr),
 }

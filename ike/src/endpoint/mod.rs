@@ -24,6 +24,7 @@ use crate::counters::Counters;
 use crate::crypto::{Provider, Random};
 use crate::exchange::informational;
 use crate::gate::Gate;
+use crate::keys::KeySink;
 use crate::output::{Framing, JobDone, Output, Outputs, Path};
 use crate::pool::{Pool, Pools};
 use crate::registry::Registry;
@@ -127,6 +128,7 @@ impl Endpoint {
                 peers: Peers::default(),
                 local_addresses: Vec::new(),
                 sources: None,
+                key_sink: None,
                 counters: Counters::default(),
                 outputs: Outputs::new(),
                 effects: VecDeque::new(),
@@ -170,6 +172,11 @@ impl Endpoint {
     /// Says who knows which of our addresses leads to a peer. Without that it is the first that fits.
     pub fn set_sources(&mut self, sources: Box<dyn Sources>) {
         self.core.sources = Some(sources);
+    }
+
+    /// Says who is given all keys from now on. Without that nobody is.
+    pub fn set_key_sink(&mut self, sink: Box<dyn KeySink>) {
+        self.core.key_sink = Some(sink);
     }
 
     /// Says which addresses we have now. SAs that speak MOBIKE follow.

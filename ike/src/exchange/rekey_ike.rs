@@ -343,6 +343,7 @@ fn spawn(sa: &Established, frame: &Frame, core: &mut Core, birth: &Birth<'_>) ->
     let mut new_frame = Frame::new(core, birth.id, birth.role, birth.spis, frame.path);
     new_frame.timers.set(Timer::ExpireIke, core.now.time + SUPERSEDED_PATIENCE);
     let crypt = Crypt::new(core.provider, birth.choice.suite, birth.choice.prf, keys, birth.role);
+    core.disclose(birth.spis, &crypt);
     let established = sa.successor(crypt, Agreed::from(birth.choice), frame.id, core.now.time);
     core.effects.push_back(Effect::Spawn(Box::new(IkeSa {
         frame: new_frame,

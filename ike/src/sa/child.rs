@@ -325,28 +325,26 @@ impl Terms {
         selectors.remote.shrink_to_fit();
         let selectors = Arc::new(selectors);
         let path = frame.path.esp(ground.encapsulation);
-        let install = |direction, spi, keys, duty| {
-            Output::Install(Box::new(Install {
-                child: inbound,
-                name: Arc::clone(&config.name),
-                params: Params {
-                    direction,
-                    spi,
-                    suite: choice.suite,
-                    keys,
-                    sequence_numbers: choice.sequence_numbers,
-                    selectors: Arc::clone(&selectors),
-                    path,
-                    limits: volume_limits(config.lifetimes.volume, choice.sequence_numbers),
-                    replay_window: config.replay_window,
-                    tfc: if no_tfc_padding { TfcPadding::None } else { config.tfc },
-                    marking: config.marking,
-                },
-                duty,
-            }))
+        let install = |direction, spi, keys, duty| Install {
+            child: inbound,
+            name: Arc::clone(&config.name),
+            params: Params {
+                direction,
+                spi,
+                suite: choice.suite,
+                keys,
+                sequence_numbers: choice.sequence_numbers,
+                selectors: Arc::clone(&selectors),
+                path,
+                limits: volume_limits(config.lifetimes.volume, choice.sequence_numbers),
+                replay_window: config.replay_window,
+                tfc: if no_tfc_padding { TfcPadding::None } else { config.tfc },
+                marking: config.marking,
+            },
+            duty,
         };
-        core.outputs.push_back(install(Direction::Inbound, inbound, theirs, Duty::Active));
-        core.outputs.push_back(install(Direction::Outbound, choice.peer_spi, ours, duty));
+        core.install(install(Direction::Inbound, inbound, theirs, Duty::Active));
+        core.install(install(Direction::Outbound, choice.peer_spi, ours, duty));
         core.effects.push_back(Effect::ChildAdded(inbound, frame.id));
         let lifetimes = config.lifetimes;
         if let Some(rekey) = lifetimes.rekey {

@@ -6,7 +6,7 @@
 use super::{Role, SpiPair};
 use crate::counters::Drop;
 use crate::crypto::{Prf, PrfId, Provider, Random};
-use crate::keys::IkeKeys;
+use crate::keys::{Disclosed, IkeKeys};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
     Envelope, ExchangeType, Header, MessageId, Part, PayloadChain, Sealed, SealingSizes, WireError, split,
@@ -67,6 +67,11 @@ impl Crypt {
         provider
             .prf(self.prf)
             .ok_or(Verdict::new(Culprit::Us, Cause::Unexpected("PRF that the provider lacks")))
+    }
+
+    /// All that it takes to read the messages of the SA.
+    pub(crate) fn disclosed(&self, spis: SpiPair) -> Disclosed<'_> {
+        Disclosed { spis, suite: self.suite, keys: &self.keys }
     }
 
     /// What the keys of children and of successors are made from.

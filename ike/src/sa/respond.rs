@@ -227,6 +227,7 @@ fn answer_init(
     opening.response.clone_from(&datagram);
     match opening.key(core.provider, Role::Responder, frame.spis, &agreement.shared) {
         Ok(keyed) => {
+            core.disclose(frame.spis, &keyed.crypt);
             core.transmit(frame.path, std::slice::from_ref(&datagram));
             frame.window = Window::of_responder();
             State::Responding(Box::new(HalfOpen {

@@ -220,8 +220,8 @@ fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
     settings
 }
 
-/// With every suite, in UDP over IPv6, this fits a link of 1500 bytes.
-const DEFAULT_MTU: u16 = 1400;
+/// What most links carry. Routes through the device say what fits the path of each peer.
+const DEFAULT_MTU: u16 = 1500;
 
 fn routes(context: &mut Context<'_>, node: &Section<'_>) -> RouteTable {
     let mut routes = RouteTable { table: 2460, priority: 210, mark: 0x7d6 };

@@ -1,6 +1,7 @@
 //! The log: set up once, its levels changed at a reload.
 
 use crate::config::{LogFormat, LogSettings};
+use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use tracing_subscriber::layer::SubscriberExt;
@@ -13,6 +14,8 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 pub enum LogError {
     /// Its levels make no sense.
     Level(String),
+    /// Those in `TIDEGATE_LOG` make none.
+    Environment(String),
     /// The process has another already.
     Taken(TryInitError),
 }
@@ -45,14 +48,22 @@ impl Log {
     }
 }
 
+/// What the environment says counts more than the configuration, at reloads too: whoever started this process
+/// wants to see something.
 fn filter(settings: &LogSettings) -> Result<EnvFilter, LogError> {
-    EnvFilter::try_new(&settings.level).map_err(|error| LogError::Level(error.to_string()))
+    match env::var(VARIABLE).ok().filter(|levels| !levels.is_empty()) {
+        Some(levels) => EnvFilter::try_new(levels).map_err(|error| LogError::Environment(error.to_string())),
+        None => EnvFilter::try_new(&settings.level).map_err(|error| LogError::Level(error.to_string())),
+    }
 }
+
+const VARIABLE: &str = "TIDEGATE_LOG";
 
 impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Level(error) => write!(f, "the log's levels: {error}"),
+            Self::Environment(error) => write!(f, "the log's levels in {VARIABLE}: {error}"),
             Self::Taken(error) => write!(f, "the log cannot be set up: {error}"),
         }
     }

@@ -20,6 +20,7 @@ pub use watch::{Stamps, Watch};
 use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings, RouteTable};
 use crate::driver::StartError;
 use crate::io::udp::{Listen, RawEsp};
+use crate::keylog::KeyLog;
 use crate::log::Narrator;
 use crate::route::RouteSettings;
 use crate::{Events, TunnelManager};
@@ -58,6 +59,13 @@ pub enum RunError {
         /// Its path.
         path: PathBuf,
         /// Why it cannot be had.
+        error: io::Error,
+    },
+    /// The folder that keys are to be written to.
+    KeyLog {
+        /// Its path.
+        path: PathBuf,
+        /// Why nothing can be written there.
         error: io::Error,
     },
     /// The socket that metrics are served at.
@@ -118,9 +126,6 @@ impl Daemon {
     pub async fn start(options: RunOptions, mut configuration: Configuration) -> Result<Self, RunError> {
         options.overrule(&mut configuration.node);
         let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
-        if configuration.node.key_log.is_some() {
-            tracing::warn!("key_log has no effect: nothing writes session keys yet");
-        }
         let manager = manager(&configuration).await?;
         let events = manager.events();
         for pool in &configuration.pools {
@@ -234,6 +239,10 @@ async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunErro
     if node.device.kind == DeviceKind::Tun {
         builder = builder.routes(routes(node));
     }
+    if let Some(folder) = &node.key_log {
+        let log = KeyLog::open(folder).map_err(|error| RunError::KeyLog { path: folder.clone(), error })?;
+        builder = builder.key_sink(Box::new(log));
+    }
     builder.start().await.map_err(RunError::Start)
 }
 
@@ -259,6 +268,9 @@ impl fmt::Display for RunError {
                 write!(f, "the control socket {} cannot be had: {error}", path.display())
             }
             Self::Metrics { address, error } => write!(f, "metrics cannot be served at {address}: {error}"),
+            Self::KeyLog { path, error } => {
+                write!(f, "keys cannot be written to {}: {error}", path.display())
+            }
             Self::Signals(error) => write!(f, "signals cannot be heard: {error}"),
             Self::Stopped => f.write_str("the engine has stopped"),
         }

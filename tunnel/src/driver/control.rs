@@ -25,7 +25,7 @@ use crate::mesh::{Changes, Credentials, Mesh};
 use crate::route::RouteSettings;
 use crate::status::{ConnectionStatus, CountersReport};
 use crate::tables::View;
-use crate::worker::{self, PathMtus};
+use crate::worker;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -33,14 +33,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_ike::crypto::{RING, Random, SystemRandom};
+use tidegate_ike::keys::KeySink;
 use tidegate_ike::pool::Pool;
 use tidegate_ike::{ApiMisuse, Sources, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
 /// Messages that are taken in one turn before the engine's actions are done.
 const BATCH: usize = 64;
-/// What a link carries as far as nobody says otherwise.
-const LINK_MTU: usize = 1500;
 /// After this long everything that will be claimed of what an earlier run left behind has been.
 const ADOPTION: Duration = Duration::from_secs(60);
 /// Without a deadline of its own control looks around this often.
@@ -81,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) state_folder: Option<PathBuf>,
     pub(crate) routes: Option<RouteSettings>,
     pub(crate) threads: Threads,
+    pub(crate) key_sink: Option<Box<dyn KeySink>>,
     pub(crate) requests: mpsc::Receiver<Command>,
     pub(crate) hub: Arc<Hub>,
 }
@@ -136,6 +136,9 @@ impl Control {
         let worker = worker::Settings { seed: u64::from_ne_bytes(seed), ..worker::Settings::default() };
         let mut engine = Engine::new(settings, &RING, Box::new(random));
         engine.set_sources(Box::new(Kernel(Arc::clone(&parts.sockets))));
+        if let Some(sink) = parts.key_sink {
+            engine.set_key_sink(sink);
+        }
         let (mailboxes, inbox) = mailbox::mailboxes(Sizes::default());
         let spis = Arc::clone(mailboxes.spis());
         let packets = PacketThreads::start(PacketSettings {
@@ -143,7 +146,7 @@ impl Control {
             wire: Arc::clone(&parts.sockets) as Arc<dyn Wire>,
             views: [engine.view(), engine.view()],
             mailboxes,
-            mtus: Arc::new(PathMtus::new(LINK_MTU)),
+            mtus: Arc::clone(engine.path_mtus()),
             worker,
             threads: parts.threads,
         })
@@ -322,6 +325,7 @@ impl Control {
     fn report(&self) -> CountersReport {
         let mut report =
             CountersReport::new(&self.packets.counters(), self.engine.ike_counters(), &self.inbox.lost());
+        report.totals.extend(self.sockets.counters().named());
         report.totals.insert("packet_thread_restarts", self.packets.restarts());
         report.totals.extend(self.host.dropped_in_clear().map(|count| ("dropped_in_clear", count)));
         report
@@ -369,6 +373,10 @@ impl Control {
                 Action::Event(event) => self.hub.tell(&event),
                 Action::Capture { capture, selectors } => {
                     let trouble = self.host.capture(capture, &selectors);
+                    self.tell_all(trouble);
+                }
+                Action::LimitMtu { capture, mtu } => {
+                    let trouble = self.host.limit(capture, mtu);
                     self.tell_all(trouble);
                 }
                 Action::Release(capture) => {

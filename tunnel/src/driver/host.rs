@@ -92,6 +92,10 @@ impl Host {
         self.with_routes(|routes| routes.capture(capture, selectors))
     }
 
+    pub(crate) fn limit(&mut self, capture: CaptureId, mtu: usize) -> Option<Event> {
+        self.with_routes(|routes| routes.set_mtu(capture, Some(mtu)))
+    }
+
     pub(crate) fn release(&mut self, capture: CaptureId) -> Option<Event> {
         self.with_routes(|routes| routes.release(capture))
     }

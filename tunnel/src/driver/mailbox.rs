@@ -182,7 +182,7 @@ impl Inbox {
 }
 
 impl Report {
-    /// Whether it is said again before long if it is lost.
+    /// Whether it is said again before long if it is lost, or little is.
     fn comes_again(&self) -> bool {
         match self {
             Self::Notice(Notice::SoftLimit(_) | Notice::FirstInbound(_) | Notice::HardLimit(_)) => false,
@@ -190,7 +190,8 @@ impl Report {
                 Notice::Acquire { .. }
                 | Notice::PeerMoved { .. }
                 | Notice::Activity(_)
-                | Notice::UnknownSpi { .. },
+                | Notice::UnknownSpi { .. }
+                | Notice::PathMtu(_),
             ) => true,
             Self::Trouble(_) => true,
         }

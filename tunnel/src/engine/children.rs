@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::requests::Item;
-use crate::action::Action;
+use crate::action::{Action, CaptureId};
 use crate::event::Event;
 use crate::tables::{Opening, Sealing};
 use std::collections::BTreeMap;
@@ -28,6 +28,8 @@ pub(super) struct ChildSa {
     pub(super) path: tidegate_esp::Path,
     pub(super) opening: Option<Arc<Opening>>,
     pub(super) sealing: Option<(OutboundId, Arc<Sealing>)>,
+    /// What catches the packets that it carries.
+    pub(super) capture: Option<CaptureId>,
     /// It has rules of its own.
     shares_policy: bool,
     /// Its end is not to be taken for a failure of the connection: another takes its place, or it was
@@ -104,6 +106,7 @@ impl Engine {
         if let Some(opening) = &known.opening {
             opening.expect_from(path.remote);
         }
+        self.limit(child);
     }
 
     /// One direction is gone, which may be said more than once.
@@ -118,6 +121,7 @@ impl Engine {
                 if let Some((id, _)) = known.sealing.take() {
                     self.tables.remove_outbound(id);
                 }
+                self.unlimit(child);
                 self.claims.release(child);
                 self.requests.happened(&mut self.actions, &Item::ChildGone(child));
             }
@@ -150,11 +154,14 @@ impl Engine {
         }
         let esp =
             Inbound::new(self.settings.backend, params).map_err(|KeyLengthError { .. }| Refused::Keys)?;
-        if of.dynamic {
-            self.policy
+        let capture = match of.dynamic {
+            true => self
+                .policy
                 .share(&mut self.tables, &mut self.actions, of.owner, &params.selectors)
-                .map_err(|error| Refused::Tables(InstallError::Selectors(error)))?;
-        }
+                .map(Some)
+                .map_err(|error| Refused::Tables(InstallError::Selectors(error)))?,
+            false => self.policy.fixed_capture(of.owner, &install.name),
+        };
         let opening = Arc::new(Opening::new(child, of.owner, esp, params.path.remote));
         self.tables.install_inbound(params.spi, Arc::clone(&opening));
         self.claims.hold(child, Arc::clone(&of.peer), Arc::clone(&params.selectors));
@@ -166,6 +173,7 @@ impl Engine {
             path: params.path,
             opening: Some(opening),
             sealing: None,
+            capture,
             shares_policy: of.dynamic,
             condemned: false,
         };
@@ -195,6 +203,7 @@ impl Engine {
         if let Some(known) = self.children.get_mut(&install.child) {
             known.sealing = Some((id, sealing));
         }
+        self.limit(install.child);
         Ok(())
     }
 
@@ -247,6 +256,7 @@ impl Engine {
         if let Some((id, _)) = known.sealing {
             self.tables.remove_outbound(id);
         }
+        self.unlimit(child);
         if known.shares_policy {
             self.policy.unshare(&mut self.tables, &mut self.actions, known.owner, &known.selectors);
         }

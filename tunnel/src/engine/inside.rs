@@ -27,8 +27,12 @@ pub(super) enum Told {
 }
 
 impl Inside {
-    pub(super) fn set_addresses(&mut self, addresses: Vec<IpAddr>) {
-        self.addresses = addresses;
+    pub(super) fn set_addresses(&mut self, addresses: &[IpAddr]) -> Told {
+        if self.addresses == addresses {
+            return Told::AsBefore;
+        }
+        self.addresses = addresses.to_vec();
+        Told::Anew
     }
 
     /// A connection is loaded.
@@ -126,7 +130,7 @@ mod tests {
     #[test]
     fn an_address_in_a_subnet_behind_us_is_no_way_to_us_while_a_connection_names_it() {
         let mut inside = Inside::default();
-        inside.set_addresses(addresses(&["192.0.2.1", "10.1.0.1", "2001:db8::1"]));
+        inside.set_addresses(&addresses(&["192.0.2.1", "10.1.0.1", "2001:db8::1"]));
         let (one, other) = (connection(&["10.1.0.0/24", "192.0.2.1/32"]), connection(&["10.1.0.0/24"]));
         assert_eq!(inside.cover(&one), Told::Anew);
         assert_eq!(inside.cover(&other), Told::AsBefore);
@@ -139,7 +143,7 @@ mod tests {
     #[test]
     fn where_everything_is_protected_all_addresses_of_the_family_stay() {
         let mut inside = Inside::default();
-        inside.set_addresses(addresses(&["192.0.2.1", "10.1.0.1", "2001:db8::1", "fd00::1"]));
+        inside.set_addresses(&addresses(&["192.0.2.1", "10.1.0.1", "2001:db8::1", "fd00::1"]));
         inside.cover(&connection(&["0.0.0.0/0", "fd00::/64"]));
         assert_eq!(inside.ways_to_us(), addresses(&["192.0.2.1", "10.1.0.1", "2001:db8::1"]));
     }

@@ -208,9 +208,10 @@ impl Link {
     }
 
     /// What is known before there is an SA: all of a child whose peer and addresses are certain.
-    pub(super) fn fixed_selectors(connection: &Connection) -> Vec<Arc<SelectorPair>> {
+    pub(super) fn fixed_selectors(connection: &Connection) -> Vec<(Arc<str>, Arc<SelectorPair>)> {
         let IdentityPattern::Exact(_) = connection.ike.remote.identity else { return Vec::new() };
-        connection.children.iter().filter_map(fixed).map(Arc::new).collect()
+        let named = |child: &Child| Some((Arc::clone(&child.config.name), Arc::new(fixed(child)?)));
+        connection.children.iter().filter_map(named).collect()
     }
 
     /// Whether the SAs of this child bring their own rules.

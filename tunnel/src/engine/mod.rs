@@ -9,7 +9,8 @@
 //! - `control.rs`: what an agent asks for; `requests.rs`: what it waits for.
 //! - `link.rs`: one loaded connection; `tend.rs`: what is done for it; `start.rs`: when it is its turn.
 //! - `events.rs`: what the endpoint tells; `settle.rs`: two ends that begin at once.
-//! - `children.rs`: child SAs and the tables; `policy.rs`: rules and captures; `claims.rs`: whose prefix it is.
+//! - `children.rs`: child SAs and the tables; `policy.rs`: rules and captures; `claims.rs`: whose prefix it is;
+//!   `limits.rs`: how long packets may be.
 //! - `status.rs`: what is there to be seen; `timers.rs`: the engine's own deadlines.
 
 mod children;
@@ -17,6 +18,7 @@ mod claims;
 mod control;
 mod events;
 mod inside;
+mod limits;
 mod link;
 mod policy;
 mod requests;
@@ -30,10 +32,12 @@ use crate::action::{Action, LookupId};
 use crate::event::Event;
 use crate::notice::{IkeDatagram, Notice};
 use crate::tables::{Tables, View};
+use crate::worker::PathMtus;
 use children::{Children, Ending};
 use claims::Claims;
 use events::Sa;
-use inside::Inside;
+use inside::{Inside, Told};
+use limits::Limits;
 use link::Link;
 use policy::Policy;
 use requests::Requests;
@@ -48,6 +52,7 @@ use tidegate_esp::crypto::Backend;
 use tidegate_esp::policy::Owner;
 use tidegate_ike::crypto::{Provider, Random};
 use tidegate_ike::identity::Identity;
+use tidegate_ike::keys::KeySink;
 use tidegate_ike::{
     DataEvent, Endpoint, Framing, JobDone, Now, Output, Path, SaId, Sources, Time, Verdict, WallTime,
 };
@@ -79,6 +84,7 @@ pub struct Engine {
     policy: Policy,
     inside: Inside,
     claims: Claims,
+    limits: Limits,
     requests: Requests,
     starts: Starts,
     timers: Timers,
@@ -175,6 +181,7 @@ impl Engine {
             policy: Policy::default(),
             inside: Inside::default(),
             claims: Claims::default(),
+            limits: Limits::new(),
             requests: Requests::default(),
             timers: Timers::default(),
             lookups: BTreeMap::new(),
@@ -193,15 +200,28 @@ impl Engine {
         self.ike.set_sources(sources);
     }
 
+    /// Says who is given all keys from now on. Without that nobody is.
+    pub fn set_key_sink(&mut self, sink: Box<dyn KeySink>) {
+        self.ike.set_key_sink(sink);
+    }
+
     /// A view of the tables for one more worker.
     pub fn view(&self) -> View {
         self.tables.reader()
     }
 
-    /// Says which addresses we have now.
+    /// What is known of the MTU of paths, to be shared with workers. Whoever learns of one writes it there and
+    /// says so by [`Notice::PathMtu`].
+    pub fn path_mtus(&self) -> &Arc<PathMtus> {
+        self.limits.paths()
+    }
+
+    /// Says which addresses we have now. Nothing follows if they are those of before.
     pub fn set_local_addresses(&mut self, now: Now, addresses: Vec<IpAddr>) {
+        if self.inside.set_addresses(&addresses) == Told::AsBefore {
+            return;
+        }
         self.now = now;
-        self.inside.set_addresses(addresses.clone());
         self.say_where_we_are();
         self.tell(Event::AddressesChanged(addresses));
         for name in std::mem::take(&mut self.homeless) {
@@ -234,6 +254,7 @@ impl Engine {
                 self.ike.handle_data(now, DataEvent::PeerMoved { child, remote });
             }
             Notice::Activity(child) => self.ike.handle_data(now, DataEvent::Activity(child)),
+            Notice::PathMtu(remote) => self.limit_all_towards(remote),
             Notice::UnknownSpi { local, remote, spi } => {
                 let framing =
                     if local.port() == self.settings.ike.ike_port { Framing::Bare } else { Framing::Marked };
@@ -253,6 +274,7 @@ impl Engine {
                 Due::Settle(loser) => self.settle_due(loser),
                 Due::SettleChild(loser) => self.settle_child_due(loser),
                 Due::Request(ticket) => self.request_due(ticket),
+                Due::PathMtu(remote) => self.path_due(remote),
             }
         }
         self.follow_up();

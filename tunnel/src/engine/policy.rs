@@ -14,7 +14,7 @@ use tidegate_esp::policy::{Action as Fate, Owner, Rule, RuleId, TooManyPieces};
 /// What is protected for whom.
 #[derive(Default)]
 pub(super) struct Policy {
-    fixed: BTreeMap<Owner, Vec<Protection>>,
+    fixed: BTreeMap<Owner, Vec<(Arc<str>, Protection)>>,
     /// A successor carries what its predecessor did.
     shared: HashMap<(Owner, Arc<SelectorPair>), (Protection, usize)>,
     captures: u64,
@@ -27,19 +27,22 @@ struct Protection {
 }
 
 impl Policy {
-    /// All that a connection protects as long as it is loaded; what it protected before goes after the new
+    /// All that a connection protects, by child, as long as it is loaded; what it protected before goes after the new
     /// is there. All or nothing.
     pub(super) fn replace(
         &mut self,
         tables: &mut Tables,
         actions: &mut VecDeque<Action>,
         owner: Owner,
-        all: &[Arc<SelectorPair>],
+        all: &[(Arc<str>, Arc<SelectorPair>)],
     ) {
-        let new = all.iter().filter_map(|selectors| self.protect(tables, actions, owner, selectors).ok());
-        let new: Vec<_> = new.collect();
+        let protect = |(child, selectors): &(Arc<str>, _)| {
+            let protection = self.protect(tables, actions, owner, selectors).ok()?;
+            Some((Arc::clone(child), protection))
+        };
+        let new: Vec<_> = all.iter().filter_map(protect).collect();
         let old = if new.is_empty() { self.fixed.remove(&owner) } else { self.fixed.insert(owner, new) };
-        for protection in old.unwrap_or_default() {
+        for (_, protection) in old.unwrap_or_default() {
             withdraw(tables, actions, protection);
         }
     }
@@ -51,15 +54,15 @@ impl Policy {
         actions: &mut VecDeque<Action>,
         owner: Owner,
         selectors: &Arc<SelectorPair>,
-    ) -> Result<(), TooManyPieces> {
+    ) -> Result<CaptureId, TooManyPieces> {
         let key = (owner, Arc::clone(selectors));
-        if let Some((_, users)) = self.shared.get_mut(&key) {
+        if let Some((protection, users)) = self.shared.get_mut(&key) {
             *users += 1;
-            return Ok(());
+            return Ok(protection.capture);
         }
         let protection = self.protect(tables, actions, owner, selectors)?;
         self.shared.insert(key, (protection, 1));
-        Ok(())
+        Ok(protection.capture)
     }
 
     /// One SA that protected this is gone.
@@ -77,6 +80,12 @@ impl Policy {
             withdraw(tables, actions, *protection);
             self.shared.remove(&key);
         }
+    }
+
+    /// The capture of all that a child protects as long as its connection is loaded.
+    pub(super) fn fixed_capture(&self, owner: Owner, child: &str) -> Option<CaptureId> {
+        let (_, protection) = self.fixed.get(&owner)?.iter().find(|(name, _)| **name == *child)?;
+        Some(protection.capture)
     }
 
     fn protect(

@@ -2,6 +2,7 @@
 
 use crate::action::Ticket;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tidegate_esp::Spi;
 use tidegate_ike::{SaId, Time};
@@ -17,6 +18,8 @@ pub(super) enum Due {
     SettleChild(Spi),
     /// A request has had its time.
     Request(Ticket),
+    /// What was learned of the path to there is forgotten.
+    PathMtu(IpAddr),
 }
 
 /// Deadlines, each to be had once.

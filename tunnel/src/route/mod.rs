@@ -149,9 +149,11 @@ impl Routes {
         self.drop_empty_tables()
     }
 
-    /// Sets how long the packets of a capture may be; `None` for as long as the device takes. Where captures
-    /// share a route, the smallest counts.
+    /// Sets how long the packets of a capture may be; `None` for as long as the device takes, and never longer
+    /// than that. Where captures share a route, the smallest counts.
     pub fn set_mtu(&mut self, id: CaptureId, mtu: Option<usize>) -> Result<(), RouteError> {
+        // The kernel believes a route that promises more than its device has.
+        let mtu = mtu.filter(|mtu| self.settings.mtu.is_none_or(|device| *mtu < device));
         let mtu = mtu.map(|mtu| u32::try_from(mtu).unwrap_or(u32::MAX));
         let touched = self.plan.limit(id, mtu);
         self.sync_all(&touched)

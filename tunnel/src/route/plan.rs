@@ -11,6 +11,7 @@ use super::prefix::{Family, Prefix};
 use crate::action::CaptureId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use tidegate_esp::icmp::IPV6_MTU_MIN;
 use tidegate_esp::{Ports, SelectorPair, TrafficSelector};
 
 /// Where traffic comes from.
@@ -230,7 +231,7 @@ impl Plan {
         match flow.class.source {
             Source::Network(_) => {
                 let claims = self.flows.get(flow)?;
-                Some(Way { mtu: self.mtu(claims), source: None })
+                Some(Way { mtu: self.mtu(claims, flow.class.family()), source: None })
             }
             Source::Unbound(_) => self.unbound_way(flow),
         }
@@ -243,7 +244,9 @@ impl Plan {
             named.or_else(|| locals.iter().find_map(|local| self.chance_source(local, &flow.remote)))?;
         let of = |local: &Prefix| {
             let class = Class { source: Source::Network(*local), narrow: flow.class.narrow };
-            self.flows.get(&Flow { class, remote: flow.remote }).and_then(|claims| self.mtu(claims))
+            self.flows
+                .get(&Flow { class, remote: flow.remote })
+                .and_then(|claims| self.mtu(claims, class.family()))
         };
         Some(Way { mtu: locals.iter().filter_map(of).min(), source: Some(source) })
     }
@@ -263,8 +266,13 @@ impl Plan {
         self.hosts.range(range.start()..=range.end()).next().copied()
     }
 
-    fn mtu(&self, claims: &Claims) -> Option<u32> {
-        claims.by.iter().filter_map(|id| self.captures.get(id)?.mtu).min()
+    fn mtu(&self, claims: &Claims, family: Family) -> Option<u32> {
+        let smallest = claims.by.iter().filter_map(|id| self.captures.get(id)?.mtu).min()?;
+        Some(match family {
+            Family::V4 => smallest,
+            // What does not fit then goes in fragments (RFC 2473 §7.1).
+            Family::V6 => smallest.max(IPV6_MTU_MIN as u32),
+        })
     }
 
     fn claim(&mut self, flow: Flow) -> &mut Claims {

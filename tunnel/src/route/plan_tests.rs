@@ -65,6 +65,15 @@ fn the_smallest_limit_of_all_that_claim_a_flow_counts() {
 }
 
 #[test]
+fn ipv6_is_never_limited_to_less_than_every_link_carries() {
+    let mut plan = plan(&[], &[(&["10.1.0.0/24", "fd01::/64"], &["10.2.0.0/24", "fd02::/64"])]);
+    plan.limit(CaptureId(0), Some(1206));
+    let mtu = |local, remote| plan.way(&flow(local, remote)).unwrap().mtu;
+    assert_eq!(mtu("10.1.0.0/24", "10.2.0.0/24"), Some(1206));
+    assert_eq!(mtu("fd01::/64", "fd02::/64"), Some(1280));
+}
+
+#[test]
 fn unbound_sockets_take_the_address_that_a_selector_names() {
     let plan = plan(
         &["10.1.0.1", "192.0.2.1"],

@@ -20,6 +20,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// How many places an address has.
 const WAYS: usize = 4;
 const SETS: usize = 128;
+/// In a second.
+const NANOS: u64 = 1_000_000_000;
 
 /// What is known of the MTU of paths.
 #[derive(Debug)]
@@ -56,21 +58,33 @@ impl PathMtus {
     }
 
     /// The network says that the path to a peer carries no more than `mtu` bytes. Believed for ten minutes,
-    /// and within reason.
-    pub fn learned(&self, remote: IpAddr, mtu: usize, now: Time) {
+    /// and within reason. Returns whether that was not known.
+    pub fn learned(&self, remote: IpAddr, mtu: usize, now: Time) -> bool {
         let floor = if remote.is_ipv4() { FLOOR_V4 } else { FLOOR_V6 };
         let mtu = mtu.max(floor);
         if mtu >= self.link {
-            return;
+            return false;
         }
         let stand_in = stand_in(remote);
         let set = self.set(stand_in);
         let known = set.iter().find(|entry| entry.is_of(stand_in));
-        let Some(entry) = known.or_else(|| set.iter().min_by_key(|entry| entry.until())) else { return };
+        let is_news = known.and_then(|entry| entry.valid_at(now)) != Some(mtu);
+        let Some(entry) = known.or_else(|| set.iter().min_by_key(|entry| entry.until())) else {
+            return false;
+        };
         let until = now + FORGOTTEN_AFTER;
         entry.mtu.store(seconds(until) << 16 | mtu as u64, Ordering::Relaxed);
         entry.address.store(stand_in, Ordering::Relaxed);
         self.latest.fetch_max(until.as_nanos(), Ordering::Relaxed);
+        is_news
+    }
+
+    /// When what is known of the path to a peer will be forgotten; `None` where nothing is.
+    pub fn forgotten_at(&self, remote: IpAddr, now: Time) -> Option<Time> {
+        let stand_in = stand_in(remote);
+        let entry = self.set(stand_in).iter().find(|entry| entry.is_of(stand_in))?;
+        entry.valid_at(now)?;
+        Some(Time::from_nanos(entry.until().saturating_mul(NANOS)))
     }
 
     fn set(&self, stand_in: u64) -> &[Entry] {
@@ -94,7 +108,7 @@ impl Entry {
 }
 
 fn seconds(time: Time) -> u64 {
-    time.as_nanos() / 1_000_000_000
+    time.as_nanos() / NANOS
 }
 
 /// A number in place of an address, never that of an empty entry. Two addresses with the same number share
@@ -147,6 +161,28 @@ mod tests {
         assert_eq!(mtus.mtu(address(1), NOW + Duration::from_secs(600)), 1500);
         mtus.learned(address(2), 1300, NOW + Duration::from_secs(300));
         assert_eq!(mtus.mtu(address(1), NOW + Duration::from_secs(600)), 1500, "though another is not yet");
+    }
+
+    #[test]
+    fn it_says_when_it_will_have_forgotten() {
+        let mtus = PathMtus::new(1500);
+        assert_eq!(mtus.forgotten_at(address(1), NOW), None);
+        mtus.learned(address(1), 1400, NOW + Duration::from_millis(700));
+        let Some(at) = mtus.forgotten_at(address(1), NOW + Duration::from_secs(1)) else {
+            panic!("it was learned")
+        };
+        let just_before = Time::from_nanos(at.as_nanos() - 1);
+        assert_eq!([just_before, at].map(|now| mtus.mtu(address(1), now)), [1400, 1500]);
+        assert_eq!(mtus.forgotten_at(address(1), at), None);
+    }
+
+    #[test]
+    fn what_is_known_already_is_no_news() {
+        let mtus = PathMtus::new(1500);
+        let learned = [1400, 1400, 1300, 9000].map(|mtu| mtus.learned(address(1), mtu, NOW));
+        assert_eq!(learned, [true, false, true, false]);
+        let forgotten = NOW + Duration::from_secs(700);
+        assert!(mtus.learned(address(1), 1300, forgotten));
     }
 
     #[test]

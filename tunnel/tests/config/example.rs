@@ -100,7 +100,7 @@ fn its_examples_work() {
     let text = text.replace("\npsk_file = \"office.psk\"", "\n#");
     let configuration = folder().load(&text);
     assert_eq!(configuration.node.metrics, Some("127.0.0.1:9464".parse().expect("an address")));
-    assert_eq!(configuration.node.device.mtu, 1400);
+    assert_eq!(configuration.node.device.mtu, 1500);
 }
 
 #[test]

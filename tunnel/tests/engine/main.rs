@@ -8,6 +8,7 @@
 )]
 
 mod at_once;
+mod limits;
 mod many;
 mod node;
 mod policy;

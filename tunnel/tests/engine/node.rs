@@ -33,6 +33,8 @@ pub struct EngineNode {
     pub events: Vec<(u64, Event)>,
     pub done: BTreeMap<Ticket, (u64, Outcome)>,
     pub captures: BTreeMap<CaptureId, Arc<SelectorPair>>,
+    /// How long their packets may be.
+    pub limits: BTreeMap<CaptureId, usize>,
     pub addresses: BTreeSet<IpAddr>,
     /// What the resolver knows; a name that is not here is never answered.
     pub names: BTreeMap<String, Vec<IpAddr>>,
@@ -69,6 +71,7 @@ impl EngineNode {
             events: Vec::new(),
             done: BTreeMap::new(),
             captures: BTreeMap::new(),
+            limits: BTreeMap::new(),
             addresses: BTreeSet::new(),
             names: BTreeMap::new(),
             lookups: Vec::new(),
@@ -206,8 +209,14 @@ impl EngineNode {
             Action::Capture { capture, selectors } => {
                 assert!(self.captures.insert(capture, selectors).is_none(), "captured twice");
             }
+            Action::LimitMtu { capture, mtu } => {
+                if self.captures.contains_key(&capture) {
+                    self.limits.insert(capture, mtu);
+                }
+            }
             Action::Release(capture) => {
                 self.captures.remove(&capture).expect("it was captured");
+                self.limits.remove(&capture);
             }
             Action::AddAddress(address) => assert!(self.addresses.insert(address), "added twice"),
             Action::RemoveAddress(address) => assert!(self.addresses.remove(&address), "never added"),

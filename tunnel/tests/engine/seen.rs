@@ -1,6 +1,6 @@
 //! What is there to be seen of it all.
 
-use crate::world::{ONE, TWO, add, ask, assert_passes, pair, tell, wait_for, world};
+use crate::world::{ONE, TWO, add, address, ask, assert_passes, pair, tell, wait_for, world};
 use std::time::Duration;
 use tidegate::action::Outcome;
 use tidegate::connection::{After, Start};
@@ -49,6 +49,22 @@ fn a_connection_that_is_up_is_told_of_in_full() {
     let other = &world.node(b).standing(world.now(), "to-1")[0];
     assert_eq!((other.children[0].spi_in, other.children[0].spi_out), (child.spi_out, child.spi_in));
     assert_eq!((other.initiator, other.handshake_ms, other.spis), (false, None, sa.spis));
+}
+
+#[test]
+fn addresses_are_told_of_when_they_are_others_than_before() {
+    let mut world = world(9);
+    let node = add(&mut world, 1);
+    for addresses in [vec![address(1)], vec![address(1), address(2)], vec![address(1), address(2)]] {
+        tell(&mut world, node, |node, now| {
+            node.act(now, |engine, now| engine.set_local_addresses(now, addresses));
+        });
+    }
+    let told = world.node(node).events.iter().filter_map(|(_, event)| match event {
+        Event::AddressesChanged(addresses) => Some(addresses.len()),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What is written of keys, and that Wireshark can use it.
 
+mod ike;
+
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
@@ -81,7 +83,8 @@ fn the_file_is_for_its_owner_alone_and_grows() {
     }
     let path = folder.join("esp_sa");
     let mode = |path: &Path| path.metadata().expect("it is there").mode() & 0o777;
-    assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
+    let ike = folder.join("ikev2_decryption_table");
+    assert_eq!((mode(&folder), mode(&path), mode(&ike)), (0o700, 0o600, 0o600));
     let line = format!("{}\n", esp_line(&inbound).as_str());
     assert_eq!(std::fs::read_to_string(&path).expect("text"), line.repeat(2));
 
@@ -124,11 +127,18 @@ fn capture(params: &Params) -> Vec<u8> {
     };
     let (local, remote) = (octets(params.path.local.ip()), octets(params.path.remote.ip()));
     let packet = ipv4(local, remote, 50, &buffer[..length]);
-    let size = u32::try_from(packet.len()).expect("short").to_le_bytes();
+    pcap(&[packet])
+}
+
+fn pcap(packets: &[Vec<u8>]) -> Vec<u8> {
     const RAW_IP: u8 = 101;
-    let header =
-        [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, RAW_IP, 0, 0, 0];
-    [&header[..], &[0; 8], &size, &size, &packet].concat()
+    let mut file =
+        vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, RAW_IP, 0, 0, 0];
+    for packet in packets {
+        let size = u32::try_from(packet.len()).expect("short").to_le_bytes();
+        file.extend([&[0; 8], &size[..], &size, packet].concat());
+    }
+    file
 }
 
 fn ipv4(source: [u8; 4], destination: [u8; 4], protocol: u8, payload: &[u8]) -> Vec<u8> {
@@ -139,14 +149,18 @@ fn ipv4(source: [u8; 4], destination: [u8; 4], protocol: u8, payload: &[u8]) -> 
 
 /// `None` where there is no tshark.
 fn inner_port(capture: &[u8], line: &str) -> Option<String> {
-    let folder = folder("capture");
+    tshark(capture, &["esp.enable_encryption_decode:TRUE", &format!("uat:esp_sa:{line}")], "udp.dstport")
+}
+
+/// A field of all packets; `None` where there is no tshark.
+fn tshark(capture: &[u8], preferences: &[&str], field: &str) -> Option<String> {
+    let folder = folder(&format!("capture-{:?}", std::thread::current().id()));
     std::fs::create_dir(&folder).expect("a name of ours");
-    let path = folder.join("one.pcap");
+    let path = folder.join("all.pcap");
     std::fs::write(&path, capture).expect("ours");
     let output = Command::new("tshark")
-        .args(["-o", "esp.enable_encryption_decode:TRUE", "-o"])
-        .arg(format!("uat:esp_sa:{line}"))
-        .args(["-T", "fields", "-e", "udp.dstport", "-r"])
+        .args(preferences.iter().flat_map(|preference| ["-o", preference]))
+        .args(["-T", "fields", "-e", field, "-r"])
         .arg(&path)
         .output();
     std::fs::remove_dir_all(&folder).expect("ours");

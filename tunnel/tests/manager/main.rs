@@ -37,6 +37,9 @@ async fn packets_cross_both_ways_once_a_connection_is_initiated() {
     }
     let counters = a.manager.counters().await.unwrap();
     assert_eq!((counters.sent.packets, counters.received.packets), (1, 1));
+    // IKE goes by the same sockets.
+    assert!(counters.totals["datagrams_sent"] > 1, "{:?}", counters.totals);
+    assert_eq!(counters.totals["datagrams_refused"], 0);
 }
 
 #[tokio::test]

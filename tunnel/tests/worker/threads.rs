@@ -251,6 +251,7 @@ fn what_the_network_tells_a_socket_is_learned_and_stops_nobody() {
     }
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(wire.asked.load(Ordering::Relaxed), 1, "asked once, as there was one thing to tell");
+    assert_eq!(left.next_report(), Report::Notice(Notice::PathMtu(outer(2).ip())));
     assert!(left.inbox.try_next().is_none(), "no trouble");
     left.host.send(&udp(1, 1300).bytes()).unwrap();
     assert_eq!(left.receive()[20..22], [3, 4], "fragmentation needed");

@@ -35,6 +35,7 @@ pub(super) fn sign(goal: Goal, frame: &mut Frame, core: &mut Core, opening: Open
         Ok(keyed) => keyed,
         Err(verdict) => return fail(&goal, frame, core, verdict),
     };
+    core.disclose(frame.spis, &keyed.crypt);
     let id = goal.connection.local.auth.id_payload(&goal.connection.local.identity);
     let octets = match keyed.octets(core.provider, Role::Initiator, &id) {
         Ok(octets) => octets,

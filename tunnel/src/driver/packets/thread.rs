@@ -4,7 +4,8 @@ use super::turn::{In, Out, Outlets};
 use super::watch::{Source, Watch};
 use super::{Bell, Trouble};
 use crate::io::clock::Clock;
-use crate::worker::{Incoming, Outgoing};
+use crate::notice::Notice;
+use crate::worker::{Control, Incoming, Outgoing};
 use rustix::event::PollFlags;
 use std::any::Any;
 use std::io;
@@ -100,8 +101,12 @@ impl Works {
             }
             (Source::Socket(number), _, Some(into)) => {
                 if events.contains(PollFlags::ERR) {
-                    let mtus = into.worker.path_mtus();
-                    let mut learned = |remote, mtu| mtus.learned(remote, mtu, now);
+                    let (mtus, mailboxes) = (into.worker.path_mtus(), &mut self.outlets.mailboxes);
+                    let mut learned = |remote, mtu| {
+                        if mtus.learned(remote, mtu, now) {
+                            mailboxes.notice(Notice::PathMtu(remote));
+                        }
+                    };
                     self.outlets.wire.path_mtu_errors(number, &mut learned);
                 }
                 into.turn(now, number, &mut self.outlets)

@@ -144,6 +144,20 @@ impl Sockets {
     }
 }
 
+impl SocketCounters {
+    /// All of them by name.
+    pub(crate) fn named(&self) -> [(&'static str, u64); 6] {
+        [
+            ("datagrams_sent", self.sent),
+            ("datagrams_too_big", self.too_big),
+            ("datagrams_without_room", self.no_room),
+            ("datagrams_without_source", self.no_source),
+            ("datagrams_refused", self.refused),
+            ("datagrams_unreadable", self.unreadable),
+        ]
+    }
+}
+
 impl Wire for Sockets {
     fn fds(&self) -> Vec<BorrowedFd<'_>> {
         self.sockets.iter().map(|socket| socket.fd.as_fd()).collect()
