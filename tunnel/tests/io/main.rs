@@ -4,6 +4,7 @@
 mod allocations;
 mod descriptor;
 mod host;
+mod joined;
 mod namespace;
 mod path_mtu;
 mod raw_esp;
