@@ -6,6 +6,7 @@ mod descriptor;
 mod host;
 mod joined;
 mod namespace;
+mod offload_tun;
 mod path_mtu;
 mod raw_esp;
 mod tun;

@@ -166,6 +166,24 @@ impl Sockets {
     }
 }
 
+impl SocketCounters {
+    /// Each with its name among all counters.
+    pub fn by_name(&self) -> [(&'static str, u64); 8] {
+        let Self { sent, sent_joined, received_joined, too_big, no_room, no_source, refused, unreadable } =
+            *self;
+        [
+            ("datagrams_sent", sent),
+            ("datagrams_sent_joined", sent_joined),
+            ("datagrams_received_joined", received_joined),
+            ("datagrams_too_big", too_big),
+            ("datagrams_no_room", no_room),
+            ("datagrams_no_source", no_source),
+            ("datagrams_refused", refused),
+            ("datagrams_unreadable", unreadable),
+        ]
+    }
+}
+
 impl Wire for Sockets {
     fn fds(&self) -> Vec<BorrowedFd<'_>> {
         self.sockets.iter().map(|socket| socket.fd.as_fd()).collect()
