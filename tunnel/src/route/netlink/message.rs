@@ -172,6 +172,7 @@ pub(crate) fn native_u32(bytes: &[u8]) -> Option<u32> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
