@@ -295,5 +295,6 @@ impl Plan {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 #[path = "plan_tests.rs"]
 mod tests;
