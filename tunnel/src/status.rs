@@ -165,6 +165,9 @@ pub struct CountersReport {
     pub totals: BTreeMap<&'static str, u64>,
     /// How long it took to set IKE SAs up.
     pub handshakes: TimesReport,
+    /// Which offloads of the kernel are in use, by name: super-packets that cross the device, and datagrams
+    /// that cross the sockets in one piece.
+    pub offloads: BTreeMap<&'static str, bool>,
 }
 
 /// How long something took.
@@ -214,6 +217,7 @@ impl CountersReport {
                 sum_us: ike.handshakes.sum.as_micros().try_into().unwrap_or(u64::MAX),
                 within_ms: ike.handshakes.within().collect(),
             },
+            offloads: BTreeMap::new(),
         }
     }
 }

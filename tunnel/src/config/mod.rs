@@ -23,7 +23,7 @@ pub use difference::Update;
 pub use files::Fingerprint;
 pub use mistake::{Fault, FileFault, Mistake, Mistakes, Place};
 pub use named::NamedConnection;
-pub use node::{DeviceKind, DeviceSettings, LogFormat, LogSettings, NodeSettings, RouteTable};
+pub use node::{DeviceKind, DeviceSettings, LogFormat, LogSettings, NodeSettings, Offload, RouteTable};
 pub use schema::{SECTIONS, Schema};
 pub use values::ValueFault;
 

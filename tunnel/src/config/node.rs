@@ -45,6 +45,18 @@ pub struct DeviceSettings {
     pub name: String,
     /// Its MTU.
     pub mtu: u16,
+    /// Whether super-packets cross it.
+    pub offload: Offload,
+}
+
+/// Whether super-packets cross a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offload {
+    /// Where the kernel can.
+    #[default]
+    On,
+    /// Each packet crosses alone.
+    Off,
 }
 
 /// Kinds of devices.
@@ -207,7 +219,12 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>) -> NodeSettings {
 }
 
 fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
-    let mut settings = DeviceSettings { kind: DeviceKind::Tun, name: "tidegate0".into(), mtu: DEFAULT_MTU };
+    let mut settings = DeviceSettings {
+        kind: DeviceKind::Tun,
+        name: "tidegate0".into(),
+        mtu: DEFAULT_MTU,
+        offload: Offload::On,
+    };
     let Some(section) = node.section(context, "device", &schema::DEVICE) else { return settings };
     let kinds = [DeviceKind::Tun, DeviceKind::None];
     settings.kind = section.choice(context, "kind", &["tun", "none"], &kinds).unwrap_or_default();
@@ -217,6 +234,9 @@ fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
     // The least that IPv4 hosts take, and room for the outer headers in the longest packet.
     let mtu = section.number(context, "mtu", 576, 65_000);
     settings.mtu = mtu.and_then(|mtu| u16::try_from(mtu).ok()).unwrap_or(DEFAULT_MTU);
+    if section.flag(context, "offload") == Some(false) {
+        settings.offload = Offload::Off;
+    }
     settings
 }
 

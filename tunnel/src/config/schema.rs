@@ -61,7 +61,7 @@ pub(super) const NODE: Schema = Schema {
 };
 
 pub(super) const DEVICE: Schema =
-    Schema { name: "[node.device]", path: "node.device", keys: &["kind", "name", "mtu"] };
+    Schema { name: "[node.device]", path: "node.device", keys: &["kind", "name", "mtu", "offload"] };
 
 pub(super) const ROUTES: Schema =
     Schema { name: "[node.routes]", path: "node.routes", keys: &["table", "priority", "mark"] };

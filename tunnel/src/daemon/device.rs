@@ -1,7 +1,8 @@
 //! Where inner packets come from and go to.
 
-use crate::config::{DeviceKind, DeviceSettings};
+use crate::config::{DeviceKind, DeviceSettings, Offload};
 use crate::io::Device;
+use crate::io::offload_tun::OffloadTun;
 use crate::io::tun::{Tun, TunError};
 use rustix::event::{EventfdFlags, eventfd};
 use std::fmt;
@@ -35,7 +36,16 @@ pub(super) fn open(settings: &DeviceSettings) -> Result<Arc<dyn Device>, DeviceE
             Ok(Arc::new(Nothing { never, mtu: settings.mtu.into() }))
         }
         DeviceKind::Tun => {
-            let tun = Tun::create(&settings.name, settings.mtu.into()).map_err(DeviceError::Tun)?;
+            let (name, mtu) = (&settings.name, settings.mtu.into());
+            if settings.offload == Offload::On {
+                match OffloadTun::create(name, mtu) {
+                    Ok(tun) => return Ok(Arc::new(tun)),
+                    // The plain device does all the same, one packet after the other.
+                    Err(error @ TunError::Offloads { .. }) => tracing::warn!(area = "io", "{error}"),
+                    Err(error) => return Err(DeviceError::Tun(error)),
+                }
+            }
+            let tun = Tun::create(name, mtu).map_err(DeviceError::Tun)?;
             Ok(Arc::new(tun))
         }
     }

@@ -233,6 +233,7 @@ async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunErro
         nat_port: node.nat_port,
         mark: None,
         raw_esp: if configuration.wants_raw_esp() { RawEsp::On } else { RawEsp::Off },
+        ..Listen::default()
     };
     let device = device::open(&node.device).map_err(RunError::Device)?;
     let mut builder = TunnelManager::builder().device(device).listen(listen).state_folder(node.state.clone());

@@ -325,9 +325,12 @@ impl Control {
     fn report(&self) -> CountersReport {
         let mut report =
             CountersReport::new(&self.packets.counters(), self.engine.ike_counters(), &self.inbox.lost());
-        report.totals.extend(self.sockets.counters().named());
         report.totals.insert("packet_thread_restarts", self.packets.restarts());
         report.totals.extend(self.host.dropped_in_clear().map(|count| ("dropped_in_clear", count)));
+        report.totals.extend(self.sockets.counters().by_name());
+        let (device, sockets) = (self.packets.device_offloads(), self.sockets.offloads());
+        report.offloads.extend([("device_tcp", device.tcp), ("device_udp", device.udp)]);
+        report.offloads.extend([("sockets_send", sockets.send), ("sockets_receive", sockets.receive)]);
         report
     }
 

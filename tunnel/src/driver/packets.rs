@@ -25,6 +25,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use tidegate_esp::segment::Offloads;
 
 /// How many threads there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,6 +60,7 @@ pub struct PacketThreads {
     threads: Vec<Running>,
     counters: [Arc<WorkerCounters>; 2],
     restarts: Arc<AtomicU64>,
+    offloads: Offloads,
 }
 
 /// Something that an operator should look at. Everything goes on.
@@ -101,7 +103,8 @@ impl PacketThreads {
     pub fn start(settings: PacketSettings) -> io::Result<Self> {
         let PacketSettings { device, wire, views: [out, into], mailboxes, mtus, worker, threads } = settings;
         let outgoing = Outgoing::new(out, Arc::clone(&mtus), &worker);
-        let incoming = Incoming::new(into, mtus, device.offloads());
+        let offloads = device.offloads();
+        let incoming = Incoming::new(into, mtus, offloads);
         let counters = [Arc::clone(outgoing.counters()), Arc::clone(incoming.counters())];
         let restarts = Arc::<AtomicU64>::default();
         let outlets = turn::Outlets { device, wire, mailboxes };
@@ -127,7 +130,7 @@ impl PacketThreads {
                 spawn("tidegate-in", None, Some(incoming))?;
             }
         }
-        Ok(Self { threads: running, counters, restarts })
+        Ok(Self { threads: running, counters, restarts, offloads })
     }
 
     /// Held packets are tried again: to be called when tables were published.
@@ -139,6 +142,11 @@ impl PacketThreads {
     pub fn counters(&self) -> WorkerCountersSnapshot {
         let [outgoing, incoming] = &self.counters;
         outgoing.snapshot().merged(&incoming.snapshot())
+    }
+
+    /// What is joined before the device gets it.
+    pub fn device_offloads(&self) -> Offloads {
+        self.offloads
     }
 
     /// How often a thread had to start anew.

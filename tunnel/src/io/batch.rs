@@ -222,6 +222,12 @@ impl SendBatch {
         self.buffer.get(frame.range.clone()).unwrap_or_default()
     }
 
+    /// The bytes of frames of this batch that lie one behind the other.
+    pub fn bytes_of(&self, run: &[SendFrame]) -> &[u8] {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return &[] };
+        self.buffer.get(first.range.start..last.range.end).unwrap_or_default()
+    }
+
     /// All of the buffer, which the ranges of the frames are in.
     pub fn buffer(&self) -> &[u8] {
         &self.buffer

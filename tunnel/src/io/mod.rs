@@ -6,6 +6,7 @@ pub mod clock;
 pub mod descriptor;
 mod netlink;
 pub mod netstack;
+pub mod offload_tun;
 pub(crate) mod readable;
 pub mod tun;
 pub mod udp;

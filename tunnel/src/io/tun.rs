@@ -44,6 +44,13 @@ pub enum TunError {
         /// The name.
         name: String,
     },
+    /// The kernel has no offloads for it.
+    Offloads {
+        /// How it was to be named.
+        name: String,
+        /// What the system says.
+        error: io::Error,
+    },
     /// The interface cannot be brought up with that MTU.
     Link {
         /// The interface.
@@ -65,9 +72,7 @@ pub enum TunError {
 impl Tun {
     /// Makes an interface and brings it up. A `%d` in its name is replaced by the first number that is free.
     pub fn create(name: &str, mtu: usize) -> Result<Self, TunError> {
-        if name.is_empty() || name.len() > NAME_MAX || name.contains(is_unfit) {
-            return Err(TunError::Name(name.to_owned()));
-        }
+        check_name(name)?;
         let interface =
             Iface::without_packet_info(name, Mode::Tun).map_err(|error| TunError::of(name, error))?;
         let name = interface.name().to_owned();
@@ -109,6 +114,11 @@ impl Device for Tun {
     }
 }
 
+pub(super) fn check_name(name: &str) -> Result<(), TunError> {
+    let fits = !name.is_empty() && name.len() <= NAME_MAX && !name.contains(is_unfit);
+    if fits { Ok(()) } else { Err(TunError::Name(name.to_owned())) }
+}
+
 fn is_unfit(character: char) -> bool {
     matches!(character, '/' | ':') || character.is_whitespace() || character.is_control()
 }
@@ -119,7 +129,7 @@ fn own(interface: Iface) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(interface.into_raw_fd()) }
 }
 
-fn bring_up(name: &str, mtu: usize) -> io::Result<()> {
+pub(super) fn bring_up(name: &str, mtu: usize) -> io::Result<()> {
     let index = index(name)?;
     // IPv6 would give the interface an address of its link and talk into the tunnel by itself. Where there
     // is no IPv6, there is nothing to switch off.
@@ -155,7 +165,7 @@ fn index(name: &str) -> io::Result<u32> {
 }
 
 impl TunError {
-    fn of(name: &str, error: io::Error) -> Self {
+    pub(super) fn of(name: &str, error: io::Error) -> Self {
         let name = name.to_owned();
         match Errno::from_io_error(&error) {
             // NODEV: the file is there, the kernel's part is not.
@@ -184,6 +194,9 @@ impl fmt::Display for TunError {
             Self::InUse { name } => {
                 write!(f, "interface {name} is in use, or no TUN device: choose another name, or stop who has it")
             }
+            Self::Offloads { name, error } => {
+                write!(f, "interface {name} cannot have offloads ({error}): do without (offload = false)")
+            }
             Self::Link { name, mtu, error } => {
                 write!(f, "interface {name} cannot be brought up with an MTU of {mtu}: {error}")
             }
@@ -195,9 +208,10 @@ impl fmt::Display for TunError {
 impl std::error::Error for TunError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NotPermitted { error, .. } | Self::Link { error, .. } | Self::Other { error, .. } => {
-                Some(error)
-            }
+            Self::NotPermitted { error, .. }
+            | Self::Offloads { error, .. }
+            | Self::Link { error, .. }
+            | Self::Other { error, .. } => Some(error),
             Self::Name(_) | Self::NoDevice | Self::InUse { .. } => None,
         }
     }

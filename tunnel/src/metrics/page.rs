@@ -108,7 +108,7 @@ fn by_name(connection: &ConnectionStatus) -> BTreeMap<&str, Carried> {
 }
 
 fn totals(page: &mut Page, counters: &CountersReport) {
-    let CountersReport { received, sent, packet_drops, ike_drops, totals, .. } = counters;
+    let CountersReport { received, sent, packet_drops, ike_drops, totals, offloads, .. } = counters;
     for (name, help, [inwards, outwards]) in [
         ("tidegate_packets_total", "Packets carried.", [received.packets, sent.packets]),
         ("tidegate_bytes_total", "Bytes of inner packets carried.", [received.bytes, sent.bytes]),
@@ -130,6 +130,11 @@ fn totals(page: &mut Page, counters: &CountersReport) {
         let name = format!("tidegate_{name}_total");
         page.family(&name, "counter", "Since the engine was started.");
         page.sample(&name, &[], count);
+    }
+    const OFFLOAD: &str = "tidegate_offload";
+    page.family(OFFLOAD, "gauge", "Whether an offload of the kernel is in use.");
+    for (name, &in_use) in offloads {
+        page.sample(OFFLOAD, &[("name", name)], u8::from(in_use));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::support::{Folder, pki};
 use std::collections::BTreeSet;
-use tidegate::config::{Configuration, SECTIONS};
+use tidegate::config::{Configuration, Offload, SECTIONS};
 use tidegate::mesh::Named;
 use toml::{Table, Value};
 
@@ -101,6 +101,7 @@ fn its_examples_work() {
     let configuration = folder().load(&text);
     assert_eq!(configuration.node.metrics, Some("127.0.0.1:9464".parse().expect("an address")));
     assert_eq!(configuration.node.device.mtu, 1500);
+    assert_eq!(configuration.node.device.offload, Offload::On);
 }
 
 #[test]

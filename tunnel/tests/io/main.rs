@@ -4,7 +4,9 @@
 mod allocations;
 mod descriptor;
 mod host;
+mod joined;
 mod namespace;
+mod offload_tun;
 mod path_mtu;
 mod raw_esp;
 mod tun;

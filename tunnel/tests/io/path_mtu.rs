@@ -1,8 +1,9 @@
 //! A path with a narrow hop: sender, 1500, router, 1320, receiver.
 
 use crate::namespace::Namespace;
-use crate::wire::{anywhere, at, departure, path_mtus, receive, send};
+use crate::wire::{anywhere, at, batch, departure, path_mtus, receive, send};
 use std::time::{Duration, Instant};
+use tidegate::io::Wire;
 use tidegate::io::batch::{Departure, Fragmentation};
 use tidegate::io::udp::Sockets;
 
@@ -95,6 +96,28 @@ fn the_mtu_of_a_path_is_learned_from_the_network_and_obeyed() {
         assert_eq!(path.learn(), (there.parse().unwrap(), NARROW));
         assert_eq!(send(&path.sender, way, &long[..1200]), 1);
         assert_eq!(path.lengths(), [1200]);
+    }
+}
+
+#[test]
+fn a_piece_whose_datagrams_are_too_long_is_reported_and_costs_the_others_nothing() {
+    let Some(path) = narrow_path() else { return };
+    for (here, there) in ENDS {
+        let way = path.way(here, there);
+        send(&path.sender, way, &[7; 1400]);
+        assert_eq!(path.learn(), (there.parse().unwrap(), NARROW));
+
+        let before = path.sender.counters();
+        let (long, short) = ([7; 1400], [7; 1200]);
+        let frames = [&long[..], &long, &short, &short, &short];
+        // Those at the front are one piece, and the first short one is its end.
+        assert_eq!(path.sender.send(&batch(frames.map(|bytes| (way, bytes)))).unwrap(), 3);
+
+        let after = path.sender.counters();
+        assert_eq!((after.too_big - before.too_big, after.refused - before.refused), (2, 0));
+        assert_eq!(path.learn(), (there.parse().unwrap(), NARROW));
+        assert_eq!(path.lengths(), [1200; 3]);
+        assert!(path.sender.offloads().send, "it is the path that takes no more");
     }
 }
 

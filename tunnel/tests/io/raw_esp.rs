@@ -6,7 +6,14 @@ use tidegate_esp::Encapsulation;
 
 fn bare(address: &str) -> Sockets {
     let addresses = vec![address.parse().unwrap()];
-    let listen = Listen { addresses, ike_port: 0, nat_port: 0, raw_esp: RawEsp::On, mark: Some(7) };
+    let listen = Listen {
+        addresses,
+        ike_port: 0,
+        nat_port: 0,
+        raw_esp: RawEsp::On,
+        mark: Some(7),
+        ..Listen::default()
+    };
     Sockets::bind(&listen).unwrap()
 }
 

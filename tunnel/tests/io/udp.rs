@@ -70,8 +70,7 @@ fn a_batch_of_many_arrives_whole_and_in_order() {
         received.extend(batch.into_iter().map(|(_, bytes)| bytes[0]));
     }
     assert_eq!(received, (0..200).collect::<Vec<_>>());
-    let most = ReceiveBatch::new().slot_count();
-    assert_eq!(batches.len(), 200_usize.div_ceil(most), "{batches:?}");
+    assert!(batches.len() < 200 / 8, "{batches:?}");
 }
 
 #[test]

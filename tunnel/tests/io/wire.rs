@@ -4,12 +4,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::net::SocketAddr;
 use tidegate::io::Wire;
 use tidegate::io::batch::{Arrival, Departure, Fragmentation, ReceiveBatch, SendBatch};
-use tidegate::io::udp::{Listen, Sockets};
+use tidegate::io::udp::{Joining, Listen, Sockets};
 use tidegate_esp::Encapsulation;
 
 /// Sockets on any address, with ports of their own.
 pub(crate) fn anywhere() -> Sockets {
     Sockets::bind(&Listen { ike_port: 0, nat_port: 0, ..Listen::default() }).unwrap()
+}
+
+/// The same, with each datagram on its own.
+pub(crate) fn anywhere_apart() -> Sockets {
+    let listen = Listen { ike_port: 0, nat_port: 0, joining: Joining::Off, ..Listen::default() };
+    Sockets::bind(&listen).unwrap()
 }
 
 /// The shared port of some sockets, at an address.

@@ -239,6 +239,7 @@ pub(crate) fn counters() -> CountersReport {
         ike_drops: [("malformed", 2)].into(),
         totals: [("ike_established", 5), ("ike_failed", 6)].into(),
         handshakes: TimesReport { count: 3, sum_us: 250_000, within_ms: vec![(5, 1), (10, 2)] },
+        offloads: [("device_tcp", true)].into(),
     }
 }
 

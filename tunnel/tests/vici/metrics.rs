@@ -91,6 +91,7 @@ fn all_that_matters_is_on_the_page() {
         r#"tidegate_packet_drops_total{reason="replayed"} 3"#,
         r#"tidegate_ike_drops_total{reason="malformed"} 2"#,
         "tidegate_ike_failed_total 6",
+        r#"tidegate_offload{name="device_tcp"} 1"#,
         "# TYPE tidegate_ike_handshake_seconds histogram",
         r#"tidegate_ike_handshake_seconds_bucket{le="0.005"} 1"#,
         r#"tidegate_ike_handshake_seconds_bucket{le="+Inf"} 3"#,

@@ -26,14 +26,25 @@ pub(super) struct Got<'a> {
     pub(super) control_length: usize,
 }
 
-/// One datagram to send.
+/// One datagram to send, or several in one piece.
 #[derive(Clone, Copy)]
 pub(super) struct Out<'a> {
     pub(super) bytes: &'a [u8],
+    /// Bytes of each datagram but the last.
+    pub(super) segment: usize,
     pub(super) to: Name,
     pub(super) to_length: u32,
     pub(super) control: Control,
     pub(super) control_length: usize,
+    /// Without what says how long a segment is, which is the last.
+    pub(super) control_length_alone: usize,
+}
+
+impl Out<'_> {
+    /// How many datagrams it is.
+    pub(super) fn datagrams(&self) -> usize {
+        if self.segment == 0 { 1 } else { self.bytes.len().div_ceil(self.segment) }
+    }
 }
 
 /// The longest header that a raw socket leaves in front: IPv4's without options.
@@ -125,7 +136,8 @@ pub(super) fn receive_error(
     Ok(())
 }
 
-/// Sends up to [`BATCH`] datagrams without waiting and says how many went; an error is about the first.
+/// Sends up to [`BATCH`] datagrams or pieces without waiting and says how many of them went; an error is about
+/// the first.
 pub(super) fn send(socket: BorrowedFd<'_>, datagrams: &mut [Out<'_>]) -> io::Result<usize> {
     let mut parts = [EMPTY_PART; BATCH];
     let mut messages = [const { MaybeUninit::<libc::mmsghdr>::zeroed() }; BATCH];

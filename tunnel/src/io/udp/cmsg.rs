@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// Room for all that one message may carry: addresses (IPv6's are the longer ones), traffic class, a choice
-/// of fragmenting or, from the error queue, an error with the address of who reports it.
+/// of fragmenting, the length of segments or, from the error queue, an error with the address of who reports it.
 const CONTROL_LENGTH: usize = 128;
 /// `struct cmsghdr`: a length as wide as a pointer, a level, and a type.
 const HEADER: usize = size_of::<usize>() + 8;
@@ -33,6 +33,8 @@ pub(super) enum Message<'a> {
     Destination { address: IpAddr, interface: u32 },
     /// With which traffic class.
     TrafficClass(u8),
+    /// Several came in one piece, each but the last of that length.
+    Segment(usize),
     /// From the error queue.
     Error(ExtendedError),
     /// Something that nobody asked for.
@@ -105,6 +107,11 @@ impl Control {
         self.push(used, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, &0_i32.to_ne_bytes())
     }
 
+    /// What is sent is to be cut into datagrams of that length.
+    pub(super) fn push_segment(&mut self, used: usize, length: u16) -> usize {
+        self.push(used, libc::SOL_UDP, libc::UDP_SEGMENT, &length.to_ne_bytes())
+    }
+
     /// What the kernel wrote, of which it says that it is `length` bytes.
     pub(super) fn messages(&self, length: usize) -> impl Iterator<Item = Message<'_>> {
         let mut rest = self.bytes.get(..length).unwrap_or_default();
@@ -129,6 +136,9 @@ impl<'a> Message<'a> {
             (libc::IPPROTO_IP, libc::IP_TOS) => value.first().copied().map(Self::TrafficClass),
             (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
                 integer(value).map(|class| Self::TrafficClass(class as u8))
+            }
+            (libc::SOL_UDP, libc::UDP_GRO) => {
+                integer(value).and_then(|length| usize::try_from(length).ok()).map(Self::Segment)
             }
             (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => error(value),
             _ => None,

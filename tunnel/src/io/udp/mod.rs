@@ -7,9 +7,11 @@
 mod bind;
 mod calls;
 mod cmsg;
+mod segments;
 mod send;
 
 pub use bind::BindError;
+pub use segments::{Joining, UdpOffloads};
 
 use super::Wire;
 use super::batch::{Arrival, Channel, ReceiveBatch, SendBatch};
@@ -17,6 +19,7 @@ use calls::Got;
 use cmsg::Message;
 use rustix::io::Errno;
 use rustix::net;
+use segments::Segments;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -37,6 +40,8 @@ pub struct Listen {
     pub mark: Option<u32>,
     /// Whether ESP goes without UDP too.
     pub raw_esp: RawEsp,
+    /// Whether datagrams go in one piece where the kernel can.
+    pub joining: Joining,
 }
 
 /// Whether ESP goes over IP as it is. It takes CAP_NET_RAW.
@@ -56,6 +61,7 @@ pub struct Sockets {
     ports: (u16, u16),
     mark: Option<u32>,
     counters: Counts,
+    segments: Segments,
     /// Held by who lets a socket fragment for a moment.
     fragmenting: Mutex<()>,
 }
@@ -65,6 +71,10 @@ pub struct Sockets {
 pub struct SocketCounters {
     /// Handed to the system.
     pub sent: u64,
+    /// Of these, in one piece with others.
+    pub sent_joined: u64,
+    /// Received in one piece with others.
+    pub received_joined: u64,
     /// Longer than the path takes.
     pub too_big: u64,
     /// The system had no room for them.
@@ -80,6 +90,8 @@ pub struct SocketCounters {
 #[derive(Debug, Default)]
 struct Counts {
     sent: AtomicU64,
+    sent_joined: AtomicU64,
+    received_joined: AtomicU64,
     too_big: AtomicU64,
     no_room: AtomicU64,
     no_source: AtomicU64,
@@ -106,11 +118,14 @@ impl Sockets {
         let port = |kind| sockets.iter().find(|socket| socket.kind == kind).map(|socket| socket.port);
         let shared = port(Kind::Shared).unwrap_or(listen.nat_port);
         let ports = (port(Kind::Ike).unwrap_or(shared), shared);
+        let carrying = sockets.iter().filter(|socket| socket.kind == Kind::Shared);
+        let segments = Segments::probe(carrying.map(|socket| socket.fd.as_fd()), listen.joining);
         Ok(Self {
             sockets,
             ports,
             mark: listen.mark,
             counters: Counts::default(),
+            segments,
             fragmenting: Mutex::default(),
         })
     }
@@ -130,11 +145,18 @@ impl Sockets {
         Some(local.ip())
     }
 
+    /// What goes in one piece at present.
+    pub fn offloads(&self) -> UdpOffloads {
+        self.segments.in_use()
+    }
+
     /// What has become of datagrams so far.
     pub fn counters(&self) -> SocketCounters {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         SocketCounters {
             sent: read(&self.counters.sent),
+            sent_joined: read(&self.counters.sent_joined),
+            received_joined: read(&self.counters.received_joined),
             too_big: read(&self.counters.too_big),
             no_room: read(&self.counters.no_room),
             no_source: read(&self.counters.no_source),
@@ -145,15 +167,19 @@ impl Sockets {
 }
 
 impl SocketCounters {
-    /// All of them by name.
-    pub(crate) fn named(&self) -> [(&'static str, u64); 6] {
+    /// Each with its name among all counters.
+    pub fn by_name(&self) -> [(&'static str, u64); 8] {
+        let Self { sent, sent_joined, received_joined, too_big, no_room, no_source, refused, unreadable } =
+            *self;
         [
-            ("datagrams_sent", self.sent),
-            ("datagrams_too_big", self.too_big),
-            ("datagrams_without_room", self.no_room),
-            ("datagrams_without_source", self.no_source),
-            ("datagrams_refused", self.refused),
-            ("datagrams_unreadable", self.unreadable),
+            ("datagrams_sent", sent),
+            ("datagrams_sent_joined", sent_joined),
+            ("datagrams_received_joined", received_joined),
+            ("datagrams_too_big", too_big),
+            ("datagrams_no_room", no_room),
+            ("datagrams_no_source", no_source),
+            ("datagrams_refused", refused),
+            ("datagrams_unreadable", unreadable),
         ]
     }
 }
@@ -170,9 +196,9 @@ impl Wire for Sockets {
         if received.as_ref().is_err_and(is_pending) {
             received = socket.receive_once(batch);
         }
-        let received = received?;
-        let unreadable = received - batch.frames().len().min(received);
+        let Receipt { unreadable, joined } = received?;
         self.counters.unreadable.fetch_add(unreadable as u64, Ordering::Relaxed);
+        self.counters.received_joined.fetch_add(joined as u64, Ordering::Relaxed);
         Ok(batch.frames().len())
     }
 
@@ -205,27 +231,46 @@ impl Wire for Sockets {
 /// How many reports of the network are read at a time.
 const REPORTS: usize = 256;
 
+/// What is counted of a call.
+#[derive(Default)]
+struct Receipt {
+    unreadable: usize,
+    /// Datagrams that came in one piece with others.
+    joined: usize,
+}
+
+/// What came into one slot.
+#[derive(Clone, Copy)]
+struct Came {
+    length: usize,
+    /// Bytes of each datagram but the last.
+    segment: usize,
+    arrival: Arrival,
+}
+
 impl Socket {
-    fn receive_once(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
+    fn receive_once(&self, batch: &mut ReceiveBatch) -> io::Result<Receipt> {
         // The kernel hands IPv4 out whole on a raw socket, but of IPv6 the payload.
         let header_len = if self.kind == Kind::Esp && self.address.is_ipv4() { calls::HEADER_MAX } else { 0 };
         let mut came = [None; calls::BATCH];
         let read = |got: &Got<'_>| {
             if let Some(came) = came.get_mut(got.index) {
-                *came = self.arrival(got).map(|arrival| (got.length, arrival));
+                *came = self.came(got);
             }
         };
         let received = calls::receive(self.fd.as_fd(), header_len, batch.slots(), read)?;
-        for (slot, came) in came.iter().enumerate() {
-            if let Some((length, arrival)) = came {
-                batch.arrived(slot, 0..*length, *arrival);
+        let mut receipt = Receipt::default();
+        for (slot, came) in came.iter().take(received).enumerate() {
+            match came {
+                Some(came) => receipt.joined += came.lay_out(slot, batch),
+                None => receipt.unreadable += 1,
             }
         }
-        Ok(received)
+        Ok(receipt)
     }
 
-    /// How a datagram came; `None` for one that is not whole.
-    fn arrival(&self, got: &Got<'_>) -> Option<Arrival> {
+    /// How a datagram came, or several in one piece; `None` for what is not whole.
+    fn came(&self, got: &Got<'_>) -> Option<Came> {
         // Options of IPv4 would lie where its payload is looked for; nothing sends them before ESP.
         let has_options = got.header.first().is_some_and(|first| first & 0xf != 5);
         if got.is_truncated || has_options {
@@ -234,10 +279,12 @@ impl Socket {
         let remote = got.from.address()?;
         let mut local = SocketAddr::new(self.address, self.port);
         let mut traffic_class = 0;
+        let mut segment = got.length;
         for message in got.control.messages(got.control_length) {
             match message {
                 Message::Destination { address, interface } => local = self.at(address, interface),
                 Message::TrafficClass(class) => traffic_class = class,
+                Message::Segment(length) => segment = length,
                 Message::Error(_) | Message::Other { .. } => {}
             }
         }
@@ -245,7 +292,8 @@ impl Socket {
             Kind::Esp => with_port(remote, 0),
             Kind::Ike | Kind::Shared => remote,
         };
-        Some(Arrival { local, remote, traffic_class, channel: self.kind })
+        let arrival = Arrival { local, remote, traffic_class, channel: self.kind };
+        Some(Came { length: got.length, segment, arrival })
     }
 
     /// An address of ours; one that is unique on its link alone goes with the interface.
@@ -256,6 +304,21 @@ impl Socket {
             }
             address => SocketAddr::new(address, self.port),
         }
+    }
+}
+
+impl Came {
+    /// Makes frames of it, and says how many if they are several.
+    fn lay_out(&self, slot: usize, batch: &mut ReceiveBatch) -> usize {
+        let &Self { length, segment, arrival } = self;
+        if segment == 0 || segment >= length {
+            batch.arrived(slot, 0..length, arrival);
+            return 0;
+        }
+        for start in (0..length).step_by(segment) {
+            batch.arrived(slot, start..(start + segment).min(length), arrival);
+        }
+        length.div_ceil(segment)
     }
 }
 
@@ -286,6 +349,13 @@ fn is_pending(error: &io::Error) -> bool {
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { addresses: Vec::new(), ike_port: 500, nat_port: 4500, mark: None, raw_esp: RawEsp::Off }
+        Self {
+            addresses: Vec::new(),
+            ike_port: 500,
+            nat_port: 4500,
+            mark: None,
+            raw_esp: RawEsp::Off,
+            joining: Joining::Probed,
+        }
     }
 }

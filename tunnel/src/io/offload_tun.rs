@@ -1,0 +1,141 @@
+//! The TUN device of Linux with its offloads: up to 64 KiB of one flow a read or write, checksums left to
+//! whoever needs them.
+
+#![allow(unsafe_code)]
+
+use super::Device;
+use super::tun::{TunError, bring_up, check_name};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use tidegate_esp::segment::Offloads;
+use tidegate_esp::virtio::VirtioHeader;
+
+/// Parts of a super-packet, the virtio header among them: more than the worker makes of one.
+const PARTS_MAX: usize = 96;
+const TCP: u32 = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+/// Since Linux 6.2, both or none.
+const UDP: u32 = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+
+/// A TUN interface of ours that gives and takes super-packets. It goes when this is dropped, with its
+/// addresses and routes.
+#[derive(Debug)]
+pub struct OffloadTun {
+    descriptor: OwnedFd,
+    name: String,
+    mtu: usize,
+    offloads: Offloads,
+}
+
+impl OffloadTun {
+    /// Makes an interface and brings it up. A `%d` in its name is replaced by the first number that is free.
+    /// Where the kernel has no offloads for it, that is [`TunError::Offloads`].
+    pub fn create(name: &str, mtu: usize) -> Result<Self, TunError> {
+        check_name(name)?;
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let descriptor = rustix::fs::open("/dev/net/tun", flags, Mode::empty())
+            .map_err(|error| TunError::of(name, error.into()))?;
+        let refused = |error| TunError::Offloads { name: name.to_owned(), error };
+        if features(descriptor.as_fd()).map_err(refused)? & libc::IFF_VNET_HDR.cast_unsigned() == 0 {
+            return Err(refused(io::ErrorKind::Unsupported.into()));
+        }
+        let given = attach(descriptor.as_fd(), name).map_err(|error| TunError::of(name, error))?;
+        let offloads = switch_on(descriptor.as_fd()).map_err(refused)?;
+        bring_up(&given, mtu).map_err(|error| TunError::Link { name: given.clone(), mtu, error })?;
+        Ok(Self { descriptor, name: given, mtu, offloads })
+    }
+
+    /// What the interface is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Device for OffloadTun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    fn read(&self, buffer: &mut [u8]) -> io::Result<(VirtioHeader, usize)> {
+        let mut header = [0; VirtioHeader::LENGTH];
+        let length = rustix::io::retry_on_intr(|| {
+            let parts = &mut [IoSliceMut::new(&mut header), IoSliceMut::new(&mut *buffer)];
+            rustix::io::readv(&self.descriptor, parts)
+        })?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // Nothing is left of a packet that is marked as none that was asked for.
+        let packet = length.saturating_sub(VirtioHeader::LENGTH);
+        Ok(VirtioHeader::parse(&header).map_or_else(|_| Default::default(), |(header, _)| (header, packet)))
+    }
+
+    fn write(&self, virtio: &VirtioHeader, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let header = virtio.to_bytes();
+        let mut all = [IoSlice::new(&[]); PARTS_MAX];
+        let count = parts.len() + 1;
+        let used = all.get_mut(..count).ok_or(io::ErrorKind::InvalidInput)?;
+        let given = std::iter::once(IoSlice::new(&header)).chain(parts.iter().copied());
+        used.iter_mut().zip(given).for_each(|(place, part)| *place = part);
+        match rustix::io::retry_on_intr(|| rustix::io::writev(&self.descriptor, used)) {
+            Ok(_) => Ok(()),
+            Err(Errno::NOBUFS) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn offloads(&self) -> Offloads {
+        self.offloads
+    }
+
+    fn mtu(&self) -> usize {
+        self.mtu
+    }
+
+    fn interface(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+}
+
+fn features(tun: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut features: libc::c_uint = 0;
+    // SAFETY: the kernel writes an unsigned int, to one that lives on this stack.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETFEATURES as _, &raw mut features) };
+    said(result).map(|()| features)
+}
+
+/// Makes the interface, and says what it is called.
+fn attach(tun: BorrowedFd<'_>, name: &str) -> io::Result<String> {
+    // SAFETY: zeros are a valid `ifreq`: a name without letters, and numbers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // The last place stays zero: it ends the name.
+    let places = request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1);
+    places.zip(name.bytes()).for_each(|(place, byte)| *place = byte as libc::c_char);
+    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
+    // SAFETY: the kernel reads and writes an `ifreq`, which lives on this stack.
+    said(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
+    let given = request.ifr_name.iter().map(|&letter| letter as u8).take_while(|&byte| byte != 0);
+    Ok(String::from_utf8_lossy(&given.collect::<Vec<_>>()).into_owned())
+}
+
+/// Switches on all that the kernel has.
+fn switch_on(tun: BorrowedFd<'_>) -> io::Result<Offloads> {
+    let length = VirtioHeader::LENGTH as libc::c_int;
+    // SAFETY: the kernel reads an int, from one that lives on this stack.
+    said(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETVNETHDRSZ as _, &raw const length) })?;
+    let udp = set_offloads(tun, TCP | UDP).is_ok();
+    if !udp {
+        set_offloads(tun, TCP)?;
+    }
+    Ok(Offloads { tcp: true, udp })
+}
+
+fn set_offloads(tun: BorrowedFd<'_>, flags: u32) -> io::Result<()> {
+    // SAFETY: takes a number; no memory is read or written.
+    said(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD as _, libc::c_ulong::from(flags)) })
+}
+
+fn said(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
