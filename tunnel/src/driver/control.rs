@@ -184,7 +184,8 @@ impl Control {
             tokio::select! {
                 biased;
                 mail = self.inbox.next() => self.take_mail(mail),
-                request = self.requests.recv() => self.take_request(request),
+                // A closed channel would be ready for ever, and nothing below would have its turn.
+                request = self.requests.recv(), if self.ending.is_none() => self.take_request(request),
                 Some(done) = self.jobs.next() => self.engine.job_done(self.clock.now(), done),
                 Some((lookup, found)) = self.lookups.next() => {
                     self.engine.resolved(self.clock.now(), lookup, found);
@@ -348,7 +349,7 @@ impl Control {
             ending.replies.extend(reply);
             return;
         }
-        // Nobody can ask for anything more: without this, the closed channel would be ready for ever.
+        // Nobody can ask for anything more.
         self.requests.close();
         let ticket = self.next_ticket();
         self.ending = Some(Ending { ticket, replies: reply.into_iter().collect(), over: false });

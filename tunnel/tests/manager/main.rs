@@ -177,6 +177,20 @@ async fn shutting_down_ends_the_sas_at_the_peer_and_every_handle() {
 }
 
 #[tokio::test]
+async fn shutting_down_does_not_wait_long_for_a_peer_that_is_gone() {
+    let a = Node::start(1).await;
+    let theirs = tokio::runtime::Runtime::new().unwrap();
+    let b = theirs.spawn(Node::start(2)).await.unwrap();
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    b.manager.load(b.connection_with(&a, Child::new)).await.unwrap();
+    a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
+    // Without a word.
+    theirs.shutdown_background();
+    let gone = tokio::time::timeout(Duration::from_secs(10), a.manager.shutdown()).await;
+    assert!(gone.is_ok());
+}
+
+#[tokio::test]
 async fn an_engine_ends_with_its_last_handle() {
     let (a, b) = pair().await;
     a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
