@@ -182,16 +182,17 @@ impl Control {
         while !self.is_over() {
             let deadline = self.until_deadline();
             tokio::select! {
+                // Mail comes last, as there may always be more of it: of what has gathered a batch is taken in
+                // every turn anyway, and nothing else can be kept waiting by a flood.
                 biased;
-                mail = self.inbox.next() => self.take_mail(mail),
                 // A closed channel would be ready for ever, and nothing below would have its turn.
                 request = self.requests.recv(), if self.ending.is_none() => self.take_request(request),
+                () = tokio::time::sleep(deadline) => self.engine.handle_timeout(self.clock.now()),
+                news = self.host.news() => self.take_news(news),
                 Some(done) = self.jobs.next() => self.engine.job_done(self.clock.now(), done),
                 Some((lookup, found)) = self.lookups.next() => {
                     self.engine.resolved(self.clock.now(), lookup, found);
                 }
-                () = tokio::time::sleep(deadline) => self.engine.handle_timeout(self.clock.now()),
-                news = self.host.news() => self.take_news(news),
                 () = &mut adoption, if !settled => {
                     settled = true;
                     let trouble = self.host.settle();
@@ -199,6 +200,7 @@ impl Control {
                     let troubles = self.host.troubles();
                     self.tell_all(troubles);
                 }
+                mail = self.inbox.next() => self.take_mail(mail),
             }
             self.take_what_has_gathered();
             self.act();
