@@ -2,6 +2,7 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 use tidegate::io::Wire;
 use tidegate::io::batch::{Arrival, Departure, Fragmentation, ReceiveBatch, SendBatch};
 use tidegate::io::udp::{Joining, Listen, Sockets};
@@ -49,19 +50,28 @@ pub(crate) fn send(sockets: &Sockets, departure: Departure, bytes: &[u8]) -> usi
 /// Whatever has come by the time that something is there; nothing after two seconds.
 pub(crate) fn receive(sockets: &Sockets) -> Vec<(Arrival, Vec<u8>)> {
     let fds = sockets.fds();
-    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
-    poll(&mut polled, Some(&Timespec { tv_sec: 2, tv_nsec: 0 })).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(2);
     let mut all = Vec::new();
-    for socket in 0..fds.len() {
-        let mut batch = ReceiveBatch::new();
-        let Ok(count) = sockets.receive(socket, &mut batch) else { continue };
-        assert_eq!(batch.frames().len(), count);
-        for index in 0..count {
-            let received = batch.received(index).unwrap();
-            all.push((received.arrival, received.bytes.to_vec()));
+    // A socket may be woken for something that is not for it in the end.
+    while all.is_empty() && Instant::now() < deadline {
+        let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        poll(&mut polled, Some(&Timespec { tv_sec: 2, tv_nsec: 0 })).unwrap();
+        for socket in 0..fds.len() {
+            all.extend(receive_on(sockets, socket));
         }
     }
     all
+}
+
+fn receive_on(sockets: &Sockets, socket: usize) -> Vec<(Arrival, Vec<u8>)> {
+    let mut batch = ReceiveBatch::new();
+    let Ok(count) = sockets.receive(socket, &mut batch) else { return Vec::new() };
+    assert_eq!(batch.frames().len(), count);
+    let mut received = |index| {
+        let received = batch.received(index).unwrap();
+        (received.arrival, received.bytes.to_vec())
+    };
+    (0..count).map(&mut received).collect()
 }
 
 /// What the network has told any of the sockets.

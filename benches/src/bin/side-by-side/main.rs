@@ -1,7 +1,9 @@
 //! Tunnels side by side: the same load through each of them in turn, round after round, and how they compare.
 //!
-//!     cargo run --release -p tidegate-benches --bin side-by-side -- \
-//!         bare=bare-aead:target/bare-forwarder ours=tidegate:target/release/tidegate
+//! ```sh
+//! cargo run --release -p tidegate-benches --bin side-by-side -- \
+//!     bare=bare-aead:target/bare-forwarder ours=tidegate:target/release/tidegate
+//! ```
 //!
 //! 1. Two namespaces with a link between them are made, and removed whatever happens ([`lab`]).
 //! 2. In each round each subject is started at both ends, waited for, measured, and ended ([`subject`]).
