@@ -9,8 +9,12 @@
 //!
 //! What the stack does not do: fragments (nothing leaves that is longer than the MTU, and a fragment that comes is
 //! refused), path MTU discovery (the MTU given is what the tunnel takes), and packets to its own addresses.
+//!
+//! Where windows scale (buffers of 64 KiB and more), a window as told is rounded down, and its end may so move back
+//! by a few bytes. smoltcp 0.14 takes the FIN of a segment whose last bytes are beyond it, and not those bytes.
 
 mod device;
+mod front;
 mod outbox;
 mod ping;
 mod screen;
@@ -164,7 +168,8 @@ impl Default for NetstackSettings {
         Self {
             addresses: Vec::new(),
             mtu: 1400,
-            tcp_buffer: 64 << 10,
+            // The most that needs no scale: see above.
+            tcp_buffer: usize::from(u16::MAX),
             udp_buffer: 64 << 10,
             queue: 512,
             sockets: 1024,

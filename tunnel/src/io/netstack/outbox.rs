@@ -1,5 +1,6 @@
 //! Packets that wait for the engine, and the device as the stack sees it.
 
+use super::front::Fronts;
 use rustix::event::{EventfdFlags, eventfd};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
@@ -140,6 +141,7 @@ impl Packets {
 pub(super) struct Wire<'a> {
     pub(super) incoming: Option<&'a [u8]>,
     pub(super) outbox: &'a Outbox,
+    pub(super) fronts: &'a mut Fronts,
     pub(super) mtu: usize,
 }
 
@@ -154,11 +156,13 @@ impl Device for Wire<'_> {
         Self: 'b;
 
     fn receive(&mut self, _now: Instant) -> Option<(Incoming<'_>, Outgoing<'_>)> {
-        self.incoming.take().map(|packet| (Incoming(packet), Outgoing(self.outbox)))
+        let packet = self.incoming.take()?;
+        Some((Incoming(packet), Outgoing { outbox: self.outbox, fronts: self.fronts }))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<Outgoing<'_>> {
-        self.outbox.has_room().then_some(Outgoing(self.outbox))
+        let room = self.outbox.has_room();
+        room.then_some(Outgoing { outbox: self.outbox, fronts: self.fronts })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -179,10 +183,17 @@ impl RxToken for Incoming<'_> {
 }
 
 #[derive(Debug)]
-pub(super) struct Outgoing<'a>(&'a Outbox);
+pub(super) struct Outgoing<'a> {
+    outbox: &'a Outbox,
+    fronts: &'a mut Fronts,
+}
 
 impl TxToken for Outgoing<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
-        self.0.push(length, fill)
+        self.outbox.push(length, |packet| {
+            let result = fill(packet);
+            self.fronts.leaving(packet);
+            result
+        })
     }
 }

@@ -4,6 +4,7 @@
 //! made when a SYN for it comes, before the stack looks at the packet, and waits half-open until the handshake is
 //! over and somebody accepts it.
 
+use super::front::Fronts;
 use super::outbox::{Outbox, Wire};
 use super::{Counters, NetstackSettings};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -35,6 +36,7 @@ pub(super) struct Stack {
     interface: Interface,
     pub(super) sockets: SocketSet<'static>,
     connections: BTreeMap<SocketHandle, Connection>,
+    fronts: Fronts,
     listeners: BTreeMap<ListenerId, Listening>,
     /// UDP and ping sockets.
     others: usize,
@@ -57,6 +59,8 @@ struct Connection {
     local: IpEndpoint,
     remote: IpEndpoint,
     holder: Holder,
+    /// Our side is to end once everything written is acknowledged.
+    ending: bool,
     /// The peer has ended its side; set when the socket would forget it.
     ended: bool,
     /// What came before that end and was not read yet.
@@ -93,7 +97,7 @@ impl Stack {
         let (config_seed, port_seed) = seed.split_first_chunk().unwrap_or((&[0; 8], &[]));
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = u64::from_ne_bytes(*config_seed);
-        let mut wire = Wire { incoming: None, outbox, mtu: settings.mtu };
+        let mut wire = Wire { incoming: None, outbox, fronts: &mut Fronts::default(), mtu: settings.mtu };
         let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
         let routes = interface.routes_mut();
         // Everything goes to the engine, which knows what is for whom; the gateway is never looked at.
@@ -106,6 +110,7 @@ impl Stack {
             interface,
             sockets: SocketSet::new(Vec::new()),
             connections: BTreeMap::new(),
+            fronts: Fronts::default(),
             listeners: BTreeMap::new(),
             others: 0,
             next_listener: 0,
@@ -281,9 +286,27 @@ impl Stack {
         if socket.can_recv() || unread {
             socket.abort();
         } else {
-            socket.close();
+            self.end(handle);
         }
         self.disown(handle, now);
+    }
+
+    /// Ends our side behind what was written. Where the peer has ended its own, that is put off until it has all of
+    /// it: in LAST-ACK smoltcp 0.14 ignores windows and repeated acknowledgements, and would not get on behind a
+    /// window that was closed once.
+    pub(super) fn end(&mut self, handle: SocketHandle) {
+        let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
+        match self.connections.get_mut(&handle) {
+            Some(connection) if socket.state() == tcp::State::CloseWait && socket.send_queue() > 0 => {
+                connection.ending = true;
+            }
+            _ => socket.close(),
+        }
+    }
+
+    /// Whether our side is to end, and takes nothing more.
+    pub(super) fn is_ending(&self, handle: SocketHandle) -> bool {
+        self.connections.get(&handle).is_some_and(|connection| connection.ending)
     }
 
     fn disown(&mut self, handle: SocketHandle, now: Instant) {
@@ -301,13 +324,16 @@ impl Stack {
         remote: IpEndpoint,
     ) -> SocketHandle {
         let handle = self.sockets.add(socket);
-        let connection = Connection { local, remote, holder, ended: false, rest: VecDeque::new() };
+        let connection =
+            Connection { local, remote, holder, ending: false, ended: false, rest: VecDeque::new() };
         self.connections.insert(handle, connection);
         handle
     }
 
     fn forget(&mut self, handle: SocketHandle) {
-        self.connections.remove(&handle);
+        if let Some(connection) = self.connections.remove(&handle) {
+            self.fronts.forget(connection.local, connection.remote);
+        }
         self.sockets.remove(handle);
     }
 
@@ -420,13 +446,15 @@ impl Stack {
             Arrival::Open { .. } | Arrival::Other => {}
         }
         self.counters.received += 1;
-        let mut wire = Wire { incoming: Some(packet), outbox, mtu: self.settings.mtu };
+        self.fronts.arriving(packet);
+        let mut wire =
+            Wire { incoming: Some(packet), outbox, fronts: &mut self.fronts, mtu: self.settings.mtu };
         self.interface.poll_ingress_single(now, &mut wire, &mut self.sockets);
     }
 
     /// Lets everything happen that is due, and works out when to look again.
     pub(super) fn turn(&mut self, now: Instant, outbox: &Outbox) {
-        let mut wire = Wire { incoming: None, outbox, mtu: self.settings.mtu };
+        let mut wire = Wire { incoming: None, outbox, fronts: &mut self.fronts, mtu: self.settings.mtu };
         self.interface.poll(now, &mut wire, &mut self.sockets);
         self.settle_listeners(now);
         self.settle_connections(now);
@@ -534,6 +562,9 @@ impl Stack {
         let mut over = Vec::new();
         for (handle, connection) in &mut self.connections {
             let socket = self.sockets.get_mut::<tcp::Socket<'_>>(*handle);
+            if connection.ending && socket.send_queue() == 0 {
+                socket.close();
+            }
             if let Holder::Nobody(until) = connection.holder {
                 // Bytes that nobody will read.
                 if socket.can_recv() {

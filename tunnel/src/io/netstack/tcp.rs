@@ -105,11 +105,15 @@ impl AsyncWrite for TcpStream {
             return Poll::Ready(Ok(0));
         }
         self.socket.with(|stack, handle| {
+            let ending = stack.is_ending(handle);
             let socket = stack.tcp(handle);
             let closed = match socket.state() {
                 State::Closed => io::ErrorKind::ConnectionReset,
                 _ => io::ErrorKind::BrokenPipe,
             };
+            if ending && socket.state() == State::CloseWait {
+                return Poll::Ready(Err(closed.into()));
+            }
             match socket.send_slice(bytes) {
                 Ok(0) => {
                     socket.register_send_waker(context.waker());
@@ -128,7 +132,7 @@ impl AsyncWrite for TcpStream {
 
     /// Ends our side behind what was written. The peer may go on.
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.with(|stack, handle| stack.tcp(handle).close());
+        self.socket.with(Stack::end);
         Poll::Ready(Ok(()))
     }
 }
