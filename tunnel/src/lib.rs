@@ -81,6 +81,7 @@
 pub mod action;
 pub mod config;
 pub mod connection;
+#[cfg(feature = "cli")]
 pub mod daemon;
 pub mod demo;
 pub mod driver;
