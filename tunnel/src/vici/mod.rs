@@ -17,6 +17,7 @@ pub mod control;
 pub mod message;
 mod names;
 pub mod packet;
+pub mod sections;
 mod server;
 mod transport;
 
