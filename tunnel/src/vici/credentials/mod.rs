@@ -9,11 +9,12 @@
 //! 4. Whoever fetches revocation lists takes [`Credentials::missing_lists`], which says what is missing for
 //!    paths that pass every other check, and brings them by [`Credentials::add_fetched_list`].
 //!
-//! All of it is plain data in memory.
+//! All of it is plain data in memory; [`folder`] reads the files of charon.
 
 mod authority;
 mod certificate;
 mod fault;
+pub mod folder;
 mod key;
 mod lacking;
 mod list;
