@@ -7,7 +7,8 @@
 //! 1. clock and bounds (`store`),
 //! 2. the end entity's own certificate (`usage`),
 //! 3. a path to an anchor: each link first by what is cheap, then by signature (`path`),
-//! 4. names, issuers and revocation along the whole path (`constraints`, `revocation`).
+//! 4. names, issuers and revocation along the whole path (`constraints`, `revocation`). Lists that would tell
+//!    more, and where they are to be had, are `wanted`; nothing is fetched here.
 //!
 //! Each refusal is a [`CertificateVerdict`]: which check, on which certificate.
 
@@ -17,10 +18,12 @@ mod revocation;
 mod store;
 mod usage;
 mod verdict;
+mod wanted;
 
-pub use revocation::{Revocation, RevocationListError};
+pub use revocation::{Revocation, RevocationList, RevocationListError};
 pub use store::{EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, TrustStore};
 pub use verdict::{CertificateCheck, CertificateVerdict, NameForm, WhichCertificate};
+pub use wanted::WantedList;
 
 use super::algorithm::{Algorithm, AlgorithmError, KeyKind};
 use crate::WallTime;

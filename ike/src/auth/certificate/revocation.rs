@@ -1,4 +1,4 @@
-//! Revocation lists (RFC 5280 §5, §6.3), from memory: nothing is fetched here.
+//! Revocation lists (RFC 5280 §5, §6.3), from memory.
 
 use super::store::TrustStore;
 use super::{Certificate, CertificateCheck, CertificateVerdict, Signed, encoded, oid, wall};
@@ -7,7 +7,7 @@ use crate::crypto::Provider;
 use crate::identity::DistinguishedName;
 use der::Decode;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::DistributionPointName;
@@ -21,6 +21,8 @@ pub enum Revocation {
     /// What a list revokes is refused; a missing or an old one does no harm.
     #[default]
     Relaxed,
+    /// As `Strict`, for certificates that say where such a list is, or whose issuer we know it of.
+    IfUri,
     /// Each certificate below the anchor needs a list of its issuer that is not out of date.
     Strict,
 }
@@ -37,11 +39,15 @@ pub enum RevocationListError {
     },
     /// A list that speaks for other issuers, or only of some reasons or of attribute certificates.
     Scope,
+    /// A list that does not speak for the certificate that it was wanted for.
+    Foreign,
+    /// A list that the issuer has not signed, or that it may not sign.
+    Forged,
 }
 
-/// A revocation list, read once.
+/// A revocation list, read once. That it can be read says nothing of who has signed it.
 #[derive(Debug)]
-pub(super) struct RevocationList {
+pub struct RevocationList {
     signed: Signed,
     issuer: DistinguishedName,
     authority_key: Option<Vec<u8>>,
@@ -63,7 +69,8 @@ struct Scope {
 }
 
 impl RevocationList {
-    pub(super) fn from_der(der: &[u8]) -> Result<Self, RevocationListError> {
+    /// Reads a list in DER.
+    pub fn from_der(der: &[u8]) -> Result<Self, RevocationListError> {
         use RevocationListError::Malformed;
         let list = CertificateList::from_der(der).map_err(|_| Malformed)?;
         let body = list.tbs_cert_list;
@@ -89,6 +96,26 @@ impl RevocationList {
         Ok(read)
     }
 
+    /// Who is said to have issued it.
+    pub fn issuer(&self) -> &DistinguishedName {
+        &self.issuer
+    }
+
+    /// When it was made.
+    pub fn this_update(&self) -> WallTime {
+        self.this_update
+    }
+
+    /// When there will be a newer one.
+    pub fn next_update(&self) -> Option<WallTime> {
+        self.next_update
+    }
+
+    /// Made, and not yet to be replaced.
+    pub fn is_fresh(&self, now: WallTime) -> bool {
+        self.check_fresh(now).is_ok()
+    }
+
     /// RFC 5280 §5.2: a list with a critical extension that we do not know says nothing.
     fn take(&mut self, extension: &Extension) -> Result<(), RevocationListError> {
         let value = extension.extn_value.as_bytes();
@@ -108,14 +135,18 @@ impl RevocationList {
         Ok(())
     }
 
-    fn may_speak_for(&self, issuer: &Certificate, certificate: &Certificate) -> bool {
+    pub(super) fn may_speak_for(&self, issuer: &Certificate, certificate: &Certificate) -> bool {
         let keys = (&self.authority_key, &issuer.extensions.subject_key);
         self.issuer == issuer.subject
             && !matches!(keys, (Some(wanted), Some(held)) if wanted != held)
             && self.scope.holds(certificate)
     }
 
-    fn check_signature(&self, provider: &Provider, issuer: &Certificate) -> Result<(), CertificateCheck> {
+    pub(super) fn check_signature(
+        &self,
+        provider: &Provider,
+        issuer: &Certificate,
+    ) -> Result<(), CertificateCheck> {
         // RFC 5280 §6.3.3 (f)
         if issuer.extensions.key_usage.as_ref().is_some_and(|usage| !usage.crl_sign()) {
             return Err(CertificateCheck::RevocationListKeyUsage);
@@ -187,21 +218,35 @@ fn same_point(one: &DistributionPointName, other: &DistributionPointName) -> boo
     }
 }
 
+/// All that is known of what was revoked, and how much it matters.
+#[derive(Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    pub(super) mode: Revocation,
+    pub(super) store: &'a TrustStore,
+    /// Lists that came after the store was made.
+    pub(super) further: &'a [Arc<RevocationList>],
+}
+
 /// No certificate of the path, the anchor aside, is revoked.
 pub(super) fn check(
     provider: &Provider,
-    store: &TrustStore,
+    evidence: &Evidence<'_>,
     path: &[&Certificate],
     now: WallTime,
 ) -> Result<(), CertificateVerdict> {
-    if store.revocation() == Revocation::Off {
+    if evidence.mode == Revocation::Off {
         return Ok(());
     }
     for (certificate, issuer) in path.iter().zip(path.iter().skip(1)) {
-        let status = status(provider, store, certificate, issuer, now);
-        match (status, store.revocation()) {
-            (Err(CertificateCheck::Revoked), _) => return certificate.refuse(CertificateCheck::Revoked),
-            (Err(check), Revocation::Strict) => return certificate.refuse(check),
+        let status = status(provider, evidence, certificate, issuer, now);
+        let strict = match evidence.mode {
+            Revocation::Strict => true,
+            Revocation::IfUri => !evidence.store.list_uris(certificate, issuer).is_empty(),
+            Revocation::Relaxed | Revocation::Off => false,
+        };
+        match status {
+            Err(CertificateCheck::Revoked) => return certificate.refuse(CertificateCheck::Revoked),
+            Err(check) if strict => return certificate.refuse(check),
             _ => {}
         }
     }
@@ -209,16 +254,17 @@ pub(super) fn check(
 }
 
 /// The newest list of the issuer decides. One that is out of date still tells what was revoked.
-fn status(
+pub(super) fn status(
     provider: &Provider,
-    store: &TrustStore,
+    evidence: &Evidence<'_>,
     certificate: &Certificate,
     issuer: &Certificate,
     now: WallTime,
 ) -> Result<(), CertificateCheck> {
     let mut failure = CertificateCheck::NoRevocationList;
     let mut newest: Option<&RevocationList> = None;
-    for list in store.revocation_lists().iter().filter(|list| list.may_speak_for(issuer, certificate)) {
+    let lists = evidence.store.revocation_lists().iter().chain(evidence.further.iter().map(Arc::as_ref));
+    for list in lists.filter(|list| list.may_speak_for(issuer, certificate)) {
         match list.check_signature(provider, issuer) {
             Ok(()) if newest.is_none_or(|newest| newest.this_update < list.this_update) => {
                 newest = Some(list);
@@ -242,6 +288,8 @@ impl fmt::Display for RevocationListError {
                 write!(f, "a revocation list with the unknown critical extension {oid}")
             }
             Self::Scope => write!(f, "a revocation list of other issuers or of some reasons only"),
+            Self::Foreign => write!(f, "a revocation list of another issuer"),
+            Self::Forged => write!(f, "a revocation list that the issuer has not signed"),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What we trust: anchors, intermediates and revocation lists.
 
 use super::path::Search;
-use super::revocation::{Revocation, RevocationList, RevocationListError};
+use super::revocation::{Evidence, Revocation, RevocationList, RevocationListError};
+use super::wanted::{self, WantedList};
 use super::{Certificate, CertificateCheck, CertificateVerdict, WhichCertificate};
 use crate::WallTime;
 use crate::auth::encoding;
@@ -10,6 +11,7 @@ use crate::identity::{DistinguishedName, Identity};
 use crate::wire::CertificatePayload;
 use ring::digest;
 use std::fmt;
+use std::sync::Arc;
 
 /// Certificates that we read from one peer.
 pub const MAX_CHAIN: usize = 10;
@@ -23,6 +25,8 @@ pub struct TrustStore {
     anchors: Vec<Certificate>,
     intermediates: Vec<Certificate>,
     revocation_lists: Vec<RevocationList>,
+    /// Where lists of an authority are, by its key.
+    list_uris: Vec<(Vec<u8>, Vec<String>)>,
 }
 
 /// A peer's certificate that passed every check; only [`TrustStore::verify`] makes one.
@@ -45,6 +49,7 @@ impl TrustStore {
             anchors: Vec::new(),
             intermediates: Vec::new(),
             revocation_lists: Vec::new(),
+            list_uris: Vec::new(),
         }
     }
 
@@ -66,6 +71,12 @@ impl TrustStore {
         Ok(())
     }
 
+    /// Says where lists of an authority are, which is given in DER, beside what certificates say themselves.
+    pub fn add_list_uris(&mut self, authority: &[u8], uris: Vec<String>) -> Result<(), CertificateVerdict> {
+        self.list_uris.push((read(authority, 0)?.public_key, uris));
+        Ok(())
+    }
+
     /// Checks what a peer sent, its own certificate first, each in DER. If `issuers` is not empty, one of
     /// them has to be among the CAs of the path.
     pub fn verify(
@@ -75,6 +86,49 @@ impl TrustStore {
         issuers: &[DistinguishedName],
         now: WallTime,
     ) -> Result<EndEntity, CertificateVerdict> {
+        self.verify_with(provider, chain, issuers, now, &[])
+    }
+
+    /// The same with further lists, made since the store was.
+    pub fn verify_with(
+        &self,
+        provider: &Provider,
+        chain: &[&[u8]],
+        issuers: &[DistinguishedName],
+        now: WallTime,
+        further: &[Arc<RevocationList>],
+    ) -> Result<EndEntity, CertificateVerdict> {
+        let evidence = Evidence { mode: self.revocation, store: self, further };
+        self.search(provider, chain, (issuers, now), &evidence, EndEntity::new)
+    }
+
+    /// Checks all but that lists are missing or out of date, and tells of those that are and may be had
+    /// somewhere.
+    pub(in crate::auth) fn survey(
+        &self,
+        provider: &'static Provider,
+        chain: &[&[u8]],
+        issuers: &[DistinguishedName],
+        now: WallTime,
+    ) -> Result<(EndEntity, Vec<WantedList>), CertificateVerdict> {
+        let mode = match self.revocation {
+            Revocation::Off => Revocation::Off,
+            Revocation::Relaxed | Revocation::IfUri | Revocation::Strict => Revocation::Relaxed,
+        };
+        let evidence = Evidence { mode, store: self, further: &[] };
+        self.search(provider, chain, (issuers, now), &evidence, |leaf, path| {
+            (EndEntity::new(leaf, path), wanted::lists(provider, &evidence, path, now))
+        })
+    }
+
+    fn search<T>(
+        &self,
+        provider: &Provider,
+        chain: &[&[u8]],
+        (issuers, now): (&[DistinguishedName], WallTime),
+        evidence: &Evidence<'_>,
+        found: impl FnOnce(&Certificate, &[&Certificate]) -> T,
+    ) -> Result<T, CertificateVerdict> {
         let general = |check| Err(CertificateVerdict::general(check));
         if now < self.build {
             return general(CertificateCheck::ClockBehindBuild { now, build: self.build });
@@ -89,8 +143,8 @@ impl TrustStore {
         let leaf = read(leaf, 0)?;
         leaf.check_end_entity(now)?;
         let (sent, unread) = read_all(others);
-        match Search::new(provider, self, &sent, issuers, now).run(&leaf) {
-            Ok(path) => Ok(EndEntity::new(&leaf, &path)),
+        match Search::new(provider, evidence, &sent, issuers, now).run(&leaf) {
+            Ok(path) => Ok(found(&leaf, &path)),
             // The link that is missing may be the one that could not be read.
             Err(verdict) if verdict.check == CertificateCheck::NoTrustedIssuer => {
                 Err(unread.unwrap_or(verdict))
@@ -123,12 +177,15 @@ impl TrustStore {
         &self.intermediates
     }
 
-    pub(super) fn revocation(&self) -> Revocation {
-        self.revocation
-    }
-
     pub(super) fn revocation_lists(&self) -> &[RevocationList] {
         &self.revocation_lists
+    }
+
+    /// Where a list may be had that speaks for a certificate.
+    pub(super) fn list_uris(&self, certificate: &Certificate, issuer: &Certificate) -> Vec<String> {
+        let ours = self.list_uris.iter().filter(|(key, _)| *key == issuer.public_key);
+        let ours = ours.flat_map(|(_, uris)| uris.iter().cloned());
+        wanted::uris_in(certificate).into_iter().chain(ours).collect()
     }
 }
 
