@@ -91,12 +91,14 @@ impl VerifyTask {
 
     fn lists_lacking(&self, wanted: &RemoteCertificates) -> Result<Vec<WantedList>, AuthFailure> {
         let identity = self.claimed_identity()?;
-        let surveyed = wanted.store.survey(self.provider, &self.chain(), &wanted.issuers, self.wall);
-        let (end_entity, lists) = surveyed.map_err(refused)?;
-        if !lists.is_empty() {
-            self.check_end_entity(wanted, &identity, &end_entity)?;
-        }
-        Ok(lists)
+        first_good(self.chains(wanted, &identity), |chain| {
+            let surveyed = wanted.store.survey(self.provider, chain, &wanted.issuers, self.wall);
+            let (end_entity, lists) = surveyed.map_err(refused)?;
+            if !lists.is_empty() {
+                self.check_end_entity(wanted, &identity, &end_entity)?;
+            }
+            Ok(lists)
+        })
     }
 
     fn claimed_identity(&self) -> Result<Identity, AuthFailure> {
@@ -128,17 +130,23 @@ impl VerifyTask {
         if self.auth.method == method::SHARED_KEY {
             return Err(self.wrong_method(ExpectedMethod::Signature));
         }
-        let verified =
-            wanted.store.verify_with(self.provider, &self.chain(), &wanted.issuers, self.wall, lists);
-        let end_entity = verified.map_err(refused)?;
-        self.check_end_entity(wanted, identity, &end_entity)?;
-        Ok(end_entity.valid_until())
+        first_good(self.chains(wanted, identity), |chain| {
+            let verified = wanted.store.verify_with(self.provider, chain, &wanted.issuers, self.wall, lists);
+            let end_entity = verified.map_err(refused)?;
+            self.check_end_entity(wanted, identity, &end_entity)?;
+            Ok(end_entity.valid_until())
+        })
     }
 
-    /// What the peer sent of certificates.
-    fn chain(&self) -> Vec<&[u8]> {
+    /// What the peer sent of certificates, or each that we know for its own: it need not send those
+    /// (RFC 7296 §3.6).
+    fn chains<'a>(&'a self, wanted: &'a RemoteCertificates, identity: &Identity) -> Vec<Vec<&'a [u8]>> {
         let sent = self.certificates.iter().filter(|it| it.encoding == encoding::X509);
-        sent.map(|it| it.data.as_slice()).collect()
+        let sent: Vec<&[u8]> = sent.map(|it| it.data.as_slice()).collect();
+        if !sent.is_empty() {
+            return vec![sent];
+        }
+        wanted.store.known_for(identity).map(|known| vec![known]).collect()
     }
 
     /// The certificate is one of the peer's identity, and the peer has its key.
@@ -215,6 +223,22 @@ impl VerifyTask {
     fn wrong_method(&self, expected: ExpectedMethod) -> AuthFailure {
         AuthFailure::MethodNotAllowed { expected, actual: self.auth.method }
     }
+}
+
+/// What comes of the first chain that does; where none does the first failure stands for all.
+fn first_good<T>(
+    chains: Vec<Vec<&[u8]>>,
+    check: impl Fn(&[&[u8]]) -> Result<T, AuthFailure>,
+) -> Result<T, AuthFailure> {
+    let mut failure = None;
+    for chain in chains {
+        match check(&chain) {
+            Ok(done) => return Ok(done),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    // A peer without any certificate fails as one.
+    failure.map_or_else(|| check(&[]), Err)
 }
 
 fn refused(verdict: CertificateVerdict) -> AuthFailure {

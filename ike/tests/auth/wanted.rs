@@ -1,14 +1,13 @@
 //! Lists that are lacking: who makes us want them, and which are taken.
 
-use crate::support::{
-    NOW, certificate, local, refused, remote, revocation_list, sign, store_with, task, verify_in, x509,
-};
+use crate::support::{NOW, local, refused, remote, revocation_list, sign, store_with, task, verify_in, x509};
 use std::sync::Arc;
 use tidegate_ike::WallTime;
 use tidegate_ike::auth::{
     AuthFailure, CertificateCheck, Revocation, RevocationList, RevocationListError, TrustStore, VerifyTask,
     WantedList, accepted_hashes,
 };
+use tidegate_ike::identity::{DistinguishedName, Identity};
 
 const POINT: &str = "http://crl.example.org/a.crl";
 const POINTED: &str = "C=CH, O=Tidegate, CN=pointed";
@@ -22,6 +21,13 @@ fn peer(name: &str, id: &str, store: TrustStore) -> VerifyTask {
 
 fn store(mode: Revocation) -> TrustStore {
     store_with(&["root"], mode)
+}
+
+fn name(text: &str) -> DistinguishedName {
+    match text.parse() {
+        Ok(Identity::Dn(name)) => name,
+        other => panic!("{text}: {other:?}"),
+    }
 }
 
 fn uris(wanted: &[WantedList]) -> Vec<&[String]> {
@@ -45,8 +51,8 @@ fn a_list_is_wanted_from_where_the_certificate_says_unless_lists_are_off() {
 #[test]
 fn an_authority_may_have_further_places() {
     let mut store = store(Revocation::Relaxed);
-    store.add_list_uris(&certificate("root"), vec!["http://here/".into()]).expect("a certificate");
-    store.add_list_uris(&certificate("int1"), vec!["http://elsewhere/".into()]).expect("a certificate");
+    store.add_list_uri(name("C=CH, O=Tidegate, CN=Root"), "http://here/".into());
+    store.add_list_uri(name("C=CH, O=Tidegate, CN=Int1"), "http://elsewhere/".into());
     let wanted = peer("moon", MOON, store).wanted_lists();
     assert_eq!(uris(&wanted), [["http://here/".to_owned()]]);
 }
@@ -101,21 +107,25 @@ fn lists_matter_to_if_uri_where_there_is_a_place_for_them() {
         CertificateCheck::NoRevocationList
     );
     let mut placed = store(Revocation::IfUri);
-    placed.add_list_uris(&certificate("root"), vec!["http://here/".into()]).expect("a certificate");
+    placed.add_list_uri(name("C=CH, O=Tidegate, CN=Root"), "http://here/".into());
     assert_eq!(refused(verify_in(&placed, &["moon"])).0, CertificateCheck::NoRevocationList);
 }
 
 #[test]
 fn a_list_that_is_taken_is_signed_by_the_issuer_and_speaks_for_the_certificate() {
     let wanted = peer("pointed", POINTED, store(Revocation::Relaxed)).wanted_lists();
+    let foreign = || Err(RevocationListError::Issuer(Box::new(CertificateCheck::NoRevocationList)));
     for (name, outcome) in [
         ("crl-root", Ok(())),
         ("crl-stale", Ok(())),
         ("crl-point", Ok(())),
-        ("crl-int1", Err(RevocationListError::Foreign)),
-        ("crl-authorities", Err(RevocationListError::Foreign)),
-        ("crl-impostor-keyed", Err(RevocationListError::Foreign)),
-        ("crl-impostor", Err(RevocationListError::Forged)),
+        ("crl-int1", foreign()),
+        ("crl-authorities", foreign()),
+        ("crl-impostor-keyed", foreign()),
+        (
+            "crl-impostor",
+            Err(RevocationListError::Issuer(Box::new(CertificateCheck::RevocationListSignature))),
+        ),
     ] {
         assert_eq!(wanted[0].check(&list(name)), outcome, "{name}");
     }

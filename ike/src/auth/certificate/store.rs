@@ -1,7 +1,7 @@
 //! What we trust: anchors, intermediates and revocation lists.
 
 use super::path::Search;
-use super::revocation::{Evidence, Revocation, RevocationList, RevocationListError};
+use super::revocation::{Evidence, MissingList, Revocation, RevocationList, RevocationListError};
 use super::wanted::{self, WantedList};
 use super::{Certificate, CertificateCheck, CertificateVerdict, WhichCertificate};
 use crate::WallTime;
@@ -25,9 +25,24 @@ pub struct TrustStore {
     anchors: Vec<Certificate>,
     intermediates: Vec<Certificate>,
     revocation_lists: Vec<RevocationList>,
-    /// Where lists of an authority are, by its key.
-    list_uris: Vec<(Vec<u8>, Vec<String>)>,
+    known: Vec<Certificate>,
+    end_entities: EndEntities,
+    list_uris: Vec<(DistinguishedName, String)>,
+    missing: Option<Report>,
 }
+
+/// Which end entities do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EndEntities {
+    /// Those with a path to an anchor, and those that are known themselves.
+    #[default]
+    Certified,
+    /// None but those that are known themselves.
+    Known,
+}
+
+/// Who wants to know which revocation lists are missing. It is called while a peer is being checked.
+pub type Report = Arc<dyn Fn(MissingList) + Send + Sync>;
 
 /// A peer's certificate that passed every check; only [`TrustStore::verify`] makes one.
 #[derive(Clone, Debug)]
@@ -49,7 +64,10 @@ impl TrustStore {
             anchors: Vec::new(),
             intermediates: Vec::new(),
             revocation_lists: Vec::new(),
+            known: Vec::new(),
+            end_entities: EndEntities::default(),
             list_uris: Vec::new(),
+            missing: None,
         }
     }
 
@@ -71,10 +89,26 @@ impl TrustStore {
         Ok(())
     }
 
-    /// Says where lists of an authority are, which is given in DER, beside what certificates say themselves.
-    pub fn add_list_uris(&mut self, authority: &[u8], uris: Vec<String>) -> Result<(), CertificateVerdict> {
-        self.list_uris.push((read(authority, 0)?.public_key, uris));
+    /// Adds a peer's own certificate, in DER: it does without a path to an anchor, and the peer need not send
+    /// it.
+    pub fn add_known(&mut self, der: &[u8]) -> Result<(), CertificateVerdict> {
+        self.known.push(read(der, 0)?);
         Ok(())
+    }
+
+    /// Says which end entities do.
+    pub fn accept(&mut self, end_entities: EndEntities) {
+        self.end_entities = end_entities;
+    }
+
+    /// Adds a place to ask for the revocation list of a CA, besides what certificates say themselves.
+    pub fn add_list_uri(&mut self, issuer: DistinguishedName, uri: String) {
+        self.list_uris.push((issuer, uri));
+    }
+
+    /// Has missing revocation lists reported, of paths that pass every other check.
+    pub fn report_missing_lists(&mut self, report: Report) {
+        self.missing = Some(report);
     }
 
     /// Checks what a peer sent, its own certificate first, each in DER. If `issuers` is not empty, one of
@@ -141,10 +175,19 @@ impl TrustStore {
         }
         let Some((leaf, others)) = chain.split_first() else { return general(CertificateCheck::Missing) };
         let leaf = read(leaf, 0)?;
+        let known = self.known.iter().any(|known| known.der == leaf.der);
+        if self.end_entities == EndEntities::Known && !known {
+            return leaf.refuse(CertificateCheck::NotKnown);
+        }
         leaf.check_end_entity(now)?;
         let (sent, unread) = read_all(others);
         match Search::new(provider, evidence, &sent, issuers, now).run(&leaf) {
             Ok(path) => Ok(found(&leaf, &path)),
+            Err(verdict)
+                if verdict.check == CertificateCheck::NoTrustedIssuer && known && issuers.is_empty() =>
+            {
+                Ok(found(&leaf, &[&leaf]))
+            }
             // The link that is missing may be the one that could not be read.
             Err(verdict) if verdict.check == CertificateCheck::NoTrustedIssuer => {
                 Err(unread.unwrap_or(verdict))
@@ -165,6 +208,22 @@ impl TrustStore {
         }
     }
 
+    /// Certificates that need not be sent by who has this identity, in DER.
+    pub(in crate::auth) fn known_for(&self, identity: &Identity) -> impl Iterator<Item = &[u8]> {
+        let whose = move |known: &&Certificate| known.identities().contains(identity);
+        self.known.iter().filter(whose).map(|known| known.der.as_slice())
+    }
+
+    pub(super) fn list_uris(&self, issuer: &Certificate) -> impl Iterator<Item = &String> {
+        self.list_uris.iter().filter(|(name, _)| *name == issuer.subject).map(|(_, uri)| uri)
+    }
+
+    pub(super) fn report(&self, missing: MissingList) {
+        if let Some(report) = &self.missing {
+            report(missing);
+        }
+    }
+
     pub(super) fn anchors(&self) -> &[Certificate] {
         &self.anchors
     }
@@ -179,13 +238,6 @@ impl TrustStore {
 
     pub(super) fn revocation_lists(&self) -> &[RevocationList] {
         &self.revocation_lists
-    }
-
-    /// Where a list may be had that speaks for a certificate.
-    pub(super) fn list_uris(&self, certificate: &Certificate, issuer: &Certificate) -> Vec<String> {
-        let ours = self.list_uris.iter().filter(|(key, _)| *key == issuer.public_key);
-        let ours = ours.flat_map(|(_, uris)| uris.iter().cloned());
-        wanted::uris_in(certificate).into_iter().chain(ours).collect()
     }
 }
 
@@ -265,6 +317,8 @@ impl fmt::Debug for TrustStore {
             .field("anchors", &subjects)
             .field("intermediates", &self.intermediates.len())
             .field("revocation_lists", &self.revocation_lists.len())
-            .finish()
+            .field("known", &self.known.len())
+            .field("end_entities", &self.end_entities)
+            .finish_non_exhaustive()
     }
 }

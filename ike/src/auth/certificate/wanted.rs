@@ -6,12 +6,6 @@ use crate::WallTime;
 use crate::crypto::Provider;
 use crate::identity::DistinguishedName;
 use std::fmt;
-use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
-
-/// Places that are tried for one list.
-const MAX_URIS: usize = 8;
-/// No place of use has a longer name.
-const MAX_URI_LEN: usize = 1024;
 
 /// A list that a check of certificates would like to have.
 pub struct WantedList {
@@ -35,10 +29,11 @@ impl WantedList {
     /// The list is one of the issuer's and speaks for the certificate. Whether it is out of date is not
     /// looked at.
     pub fn check(&self, list: &RevocationList) -> Result<(), RevocationListError> {
-        if !list.may_speak_for(&self.issuer, &self.certificate) {
-            return Err(RevocationListError::Foreign);
-        }
-        list.check_signature(self.provider, &self.issuer).map_err(|_| RevocationListError::Forged)
+        let checked = match list.may_speak_for(&self.issuer, &self.certificate) {
+            true => list.check_signature(self.provider, &self.issuer),
+            false => Err(CertificateCheck::NoRevocationList),
+        };
+        checked.map_err(|check| RevocationListError::Issuer(Box::new(check)))
     }
 }
 
@@ -72,28 +67,10 @@ fn wanted(
     certificate: &Certificate,
     issuer: &Certificate,
 ) -> Option<WantedList> {
-    let mut uris = evidence.store.list_uris(certificate, issuer);
-    uris.retain(|uri| uri.len() <= MAX_URI_LEN);
-    uris.truncate(MAX_URIS);
+    let uris = revocation::uris(evidence.store, certificate, issuer);
     if uris.is_empty() {
         return None;
     }
     let [certificate, issuer] = [certificate, issuer].map(|it| Certificate::from_der(&it.der).ok());
     Some(WantedList { provider, uris, certificate: certificate?, issuer: issuer? })
-}
-
-/// Where a certificate says that its issuer's lists are (RFC 5280 §4.2.1.13). Lists of another issuer or of
-/// some reasons only would not be taken.
-pub(super) fn uris_in(certificate: &Certificate) -> Vec<String> {
-    let points = certificate.extensions.distribution_points.iter().flat_map(|points| &points.0);
-    let whole = points.filter(|point| point.reasons.is_none() && point.crl_issuer.is_none());
-    let names = whole.filter_map(|point| match &point.distribution_point {
-        Some(DistributionPointName::FullName(names)) => Some(names),
-        _ => None,
-    });
-    let uri = |name: &GeneralName| match name {
-        GeneralName::UniformResourceIdentifier(uri) => Some(uri.to_string()),
-        _ => None,
-    };
-    names.flatten().filter_map(uri).collect()
 }
