@@ -24,6 +24,7 @@ use crate::driver::StartError;
 use crate::io::udp::{Listen, RawEsp};
 use crate::keylog::KeyLog;
 use crate::log::Narrator;
+use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
 use crate::{Events, TunnelManager};
 use crate::{metrics, vici};
@@ -280,7 +281,12 @@ async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunErro
         ..Listen::default()
     };
     let device = device::open(&node.device).map_err(RunError::Device)?;
-    let mut builder = TunnelManager::builder().device(device).listen(listen).state_folder(node.state.clone());
+    let fetcher = Fetcher::new(Some(node.state.join("crls")));
+    let mut builder = TunnelManager::builder()
+        .device(device)
+        .listen(listen)
+        .state_folder(node.state.clone())
+        .revocation_lists(fetcher);
     if node.device.kind == DeviceKind::Tun {
         builder = builder.routes(routes(node));
     }

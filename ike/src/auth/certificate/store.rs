@@ -1,7 +1,8 @@
 //! What we trust: anchors, intermediates and revocation lists.
 
 use super::path::Search;
-use super::revocation::{MissingList, Revocation, RevocationList, RevocationListError};
+use super::revocation::{Evidence, MissingList, Revocation, RevocationList, RevocationListError};
+use super::wanted::{self, WantedList};
 use super::{Certificate, CertificateCheck, CertificateVerdict, WhichCertificate};
 use crate::WallTime;
 use crate::auth::encoding;
@@ -119,6 +120,49 @@ impl TrustStore {
         issuers: &[DistinguishedName],
         now: WallTime,
     ) -> Result<EndEntity, CertificateVerdict> {
+        self.verify_with(provider, chain, issuers, now, &[])
+    }
+
+    /// The same with further lists, made since the store was.
+    pub fn verify_with(
+        &self,
+        provider: &Provider,
+        chain: &[&[u8]],
+        issuers: &[DistinguishedName],
+        now: WallTime,
+        further: &[Arc<RevocationList>],
+    ) -> Result<EndEntity, CertificateVerdict> {
+        let evidence = Evidence { mode: self.revocation, store: self, further };
+        self.search(provider, chain, (issuers, now), &evidence, EndEntity::new)
+    }
+
+    /// Checks all but that lists are missing or out of date, and tells of those that are and may be had
+    /// somewhere.
+    pub(in crate::auth) fn survey(
+        &self,
+        provider: &'static Provider,
+        chain: &[&[u8]],
+        issuers: &[DistinguishedName],
+        now: WallTime,
+    ) -> Result<(EndEntity, Vec<WantedList>), CertificateVerdict> {
+        let mode = match self.revocation {
+            Revocation::Off => Revocation::Off,
+            Revocation::Relaxed | Revocation::IfUri | Revocation::Strict => Revocation::Relaxed,
+        };
+        let evidence = Evidence { mode, store: self, further: &[] };
+        self.search(provider, chain, (issuers, now), &evidence, |leaf, path| {
+            (EndEntity::new(leaf, path), wanted::lists(provider, &evidence, path, now))
+        })
+    }
+
+    fn search<T>(
+        &self,
+        provider: &Provider,
+        chain: &[&[u8]],
+        (issuers, now): (&[DistinguishedName], WallTime),
+        evidence: &Evidence<'_>,
+        found: impl FnOnce(&Certificate, &[&Certificate]) -> T,
+    ) -> Result<T, CertificateVerdict> {
         let general = |check| Err(CertificateVerdict::general(check));
         if now < self.build {
             return general(CertificateCheck::ClockBehindBuild { now, build: self.build });
@@ -137,12 +181,12 @@ impl TrustStore {
         }
         leaf.check_end_entity(now)?;
         let (sent, unread) = read_all(others);
-        match Search::new(provider, self, &sent, issuers, now).run(&leaf) {
-            Ok(path) => Ok(EndEntity::new(&leaf, &path)),
+        match Search::new(provider, evidence, &sent, issuers, now).run(&leaf) {
+            Ok(path) => Ok(found(&leaf, &path)),
             Err(verdict)
                 if verdict.check == CertificateCheck::NoTrustedIssuer && known && issuers.is_empty() =>
             {
-                Ok(EndEntity::new(&leaf, &[&leaf]))
+                Ok(found(&leaf, &[&leaf]))
             }
             // The link that is missing may be the one that could not be read.
             Err(verdict) if verdict.check == CertificateCheck::NoTrustedIssuer => {
@@ -190,10 +234,6 @@ impl TrustStore {
 
     pub(super) fn intermediates(&self) -> &[Certificate] {
         &self.intermediates
-    }
-
-    pub(super) fn revocation(&self) -> Revocation {
-        self.revocation
     }
 
     pub(super) fn revocation_lists(&self) -> &[RevocationList] {
