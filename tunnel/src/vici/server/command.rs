@@ -127,7 +127,7 @@ pub(super) async fn run<C: Control>(
         Command::Rekey => order::rekey(&hall, &arguments).await,
         Command::LoadCert => certificates::load(&hall, &arguments),
         Command::ListCerts => certificates::list(&hall, &arguments, &reply).await,
-        Command::FlushCerts => certificates::flush(&hall, &arguments),
+        Command::FlushCerts => certificates::flush(&arguments),
         Command::LoadKey => keys::load(&hall, &mut arguments),
         Command::UnloadKey => keys::unload(&hall, &arguments),
         Command::GetKeys => keys::get(&hall),

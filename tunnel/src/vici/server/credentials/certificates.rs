@@ -153,15 +153,13 @@ fn describe(certificate: &StoredCertificate, has_key: bool) -> Message {
     message
 }
 
-/// Forgets what was fetched. What was brought stays.
-pub(in super::super) fn flush<C: Control>(hall: &Hall<C>, arguments: &Message) -> Message {
-    match arguments.text("type").map(|text| (text, Kind::from_text(text))) {
-        Some((text, None)) => failure(format_args!("invalid certificate type '{text}'")),
-        None | Some((_, Some(Kind::Any | Kind::List))) => {
-            hall.credentials().flush_fetched_lists();
-            success()
+/// Forgets what nobody has brought. Nothing of that is kept here.
+pub(in super::super) fn flush(arguments: &Message) -> Message {
+    match arguments.text("type") {
+        Some(text) if Kind::from_text(text).is_none() => {
+            failure(format_args!("invalid certificate type '{text}'"))
         }
-        Some(_) => success(),
+        _ => success(),
     }
 }
 
