@@ -241,7 +241,7 @@ impl Daemon {
 
 impl RunOptions {
     /// Reads the configuration, or makes one of a node that waits for clients.
-    fn configuration(&self) -> Result<Configuration, Mistakes> {
+    pub fn configuration(&self) -> Result<Configuration, Mistakes> {
         let Some(path) = &self.config else {
             let name = host_name();
             let mut configuration =

@@ -86,7 +86,7 @@ impl Credentials {
         ours: &Identity,
         peer: &IdentityPattern,
     ) -> Result<&Arc<SharedSecret>, Lacking> {
-        let mut candidates = self.secrets().filter(|secret| secret.may_be_of(ours));
+        let mut candidates = self.secrets();
         let lacking = || Lacking::Secret { ours: ours.clone(), peer: peer.clone() };
         let first = candidates.next().ok_or_else(lacking)?;
         match candidates.all(|other| **other.data() == **first.data()) {

@@ -1,6 +1,5 @@
 //! A shared secret, and whose it is.
 
-use std::cmp::Ordering;
 use std::fmt;
 use tidegate_ike::crypto::Secret;
 use tidegate_ike::identity::{Identity, IdentityError, IdentityPattern, MatchQuality};
@@ -16,11 +15,9 @@ pub struct SharedSecret {
     data: Secret,
 }
 
-/// How well a secret is meant for two ends. The greater fits better.
+/// How well a secret is meant for two ends. The greater fits better, and the peer counts for more than we do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fit {
-    /// Both are named, and none by a wildcard for all.
-    both_named: bool,
     peer: Option<MatchQuality>,
     ours: Option<MatchQuality>,
 }
@@ -77,18 +74,8 @@ impl SharedSecret {
     /// How well it is meant for these two; `None` if it is neither's.
     pub(super) fn fit(&self, ours: &Identity, peer: &Identity) -> Option<Fit> {
         let best = |identity| self.owners.iter().filter_map(|owner| owner.matches(identity)).max();
-        let (ours, peer) = (best(ours), best(peer));
-        let named =
-            |quality: Option<MatchQuality>| quality.cmp(&Some(MatchQuality::ANY)) == Ordering::Greater;
-        let fit = Fit { both_named: named(ours) && named(peer), peer, ours };
-        (ours.is_some() || peer.is_some()).then_some(fit)
-    }
-
-    /// Whether it may be one that we share with somebody whom we do not know yet.
-    pub(super) fn may_be_of(&self, ours: &Identity) -> bool {
-        let for_us = self.owners.iter().any(|owner| owner.matches(ours).is_some());
-        // One that names peers alone may be anybody's of those.
-        for_us || !self.owners.is_empty()
+        let fit = Fit { peer: best(peer), ours: best(ours) };
+        (fit.ours.is_some() || fit.peer.is_some()).then_some(fit)
     }
 }
 
