@@ -10,6 +10,7 @@ use crate::narrow::ConfiguredSelector;
 use crate::nat::SourceClaim;
 use crate::output::{Framing, Path};
 use crate::proposal::{EspProposal, IkeProposal};
+use crate::wire::CertificatePayload;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -416,6 +417,64 @@ impl Connection {
             Fragmentation::Offer(size) => Some(usize::from(size).saturating_sub(marker)),
             Fragmentation::AcceptOnly | Fragmentation::Never => None,
         }
+    }
+}
+
+impl Connection {
+    /// What the peer is told that we can check.
+    pub(crate) fn certificate_requests(&self) -> Vec<CertificatePayload> {
+        if self.request_certificates == RequestCertificates::No {
+            return Vec::new();
+        }
+        let mut all = self.remote.auth.certificate_requests();
+        for further in &self.remote.further {
+            let more = further.auth.certificate_requests();
+            all.extend(more.into_iter().filter(|request| !all.contains(request)).collect::<Vec<_>>());
+        }
+        all
+    }
+
+    /// The certificates that go with a proof of ours.
+    pub(crate) fn certificates(&self, auth: &LocalAuth, asked: Asked) -> Vec<CertificatePayload> {
+        match (self.send_certificates, asked) {
+            (SendCertificates::Always, _) | (SendCertificates::IfAsked, Asked::Yes) => auth.certificates(),
+            (SendCertificates::Never, _) | (SendCertificates::IfAsked, Asked::No) => Vec::new(),
+        }
+    }
+
+    /// Whether an end has more than one thing to prove (RFC 4739).
+    pub(crate) fn has_rounds(&self) -> bool {
+        !self.local.further.is_empty() || !self.remote.further.is_empty()
+    }
+
+    /// Who we say that we are in a round, counted from 0, and how we prove it.
+    pub(crate) fn our_round(&self, round: usize) -> Option<(&Identity, &Arc<LocalAuth>)> {
+        match round.checked_sub(1) {
+            None => Some((&self.local.identity, &self.local.auth)),
+            Some(further) => self.local.further.get(further).map(|it| (&it.identity, &it.auth)),
+        }
+    }
+
+    /// Who the peer has to be in a round, and how it has to prove it.
+    pub(crate) fn their_round(&self, round: usize) -> Option<(&IdentityPattern, &Arc<RemoteAuth>)> {
+        match round.checked_sub(1) {
+            None => Some((&self.remote.identity, &self.remote.auth)),
+            Some(further) => self.remote.further.get(further).map(|it| (&it.identity, &it.auth)),
+        }
+    }
+}
+
+/// Whether the peer has said what certificates it can check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Yes,
+    No,
+}
+
+impl Asked {
+    /// By these requests.
+    pub(crate) fn by(requests: &[CertificatePayload]) -> Self {
+        if requests.is_empty() { Self::No } else { Self::Yes }
     }
 }
 

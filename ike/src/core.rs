@@ -200,6 +200,16 @@ impl Core {
         span.saturating_sub(Duration::from_nanos(u64::try_from(part).unwrap_or(0)))
     }
 
+    /// An amount lessened at random by up to `jitter`; none stays none.
+    pub(crate) fn lessened(&mut self, amount: u64, jitter: u64) -> u64 {
+        if amount == u64::MAX || jitter == 0 {
+            return amount;
+        }
+        let draw = u64::from(u32::from_be_bytes(self.random()));
+        let part = (u128::from(jitter.min(amount)).saturating_mul(u128::from(draw))) >> 32;
+        amount.saturating_sub(u64::try_from(part).unwrap_or(0))
+    }
+
     /// A private value for a key exchange that we begin.
     pub(crate) fn generate(
         &mut self,

@@ -1,7 +1,8 @@
 //! How we prove who we are.
 
+use super::AuthFailure;
 use super::algorithm::KeyKind;
-use super::{CertificateCheck, CertificateOutline, encoding};
+use super::{CertificateCheck, CertificateOutline, PskBook, encoding};
 use crate::crypto::{Secret, SignatureError, SigningKey};
 use crate::identity::{DistinguishedName, Identity};
 use crate::wire::{CertificatePayload, IdPayload};
@@ -12,6 +13,8 @@ use std::sync::Arc;
 pub enum LocalAuth {
     /// By a secret that both ends know.
     Psk(Secret),
+    /// By the one of these secrets that is for the peer.
+    Psks(PskBook),
     /// By the key of a certificate.
     Certificate(LocalCertificate),
     /// By a key that the peer has pinned.
@@ -97,7 +100,7 @@ impl LocalAuth {
     /// the intermediates.
     pub fn certificates(&self) -> Vec<CertificatePayload> {
         match self {
-            Self::Psk(_) => Vec::new(),
+            Self::Psk(_) | Self::Psks(_) => Vec::new(),
             Self::Certificate(certificate) => {
                 let payload =
                     |der: &Vec<u8>| CertificatePayload { encoding: encoding::X509, data: der.clone() };
@@ -108,6 +111,17 @@ impl LocalAuth {
                 let data = key.public_key().to_vec();
                 vec![CertificatePayload { encoding: encoding::RAW_PUBLIC_KEY, data }]
             }
+        }
+    }
+
+    /// How we prove it to this peer, as far as it is known who that is. Without a secret for it, we cannot.
+    pub(crate) fn towards(self: &Arc<Self>, peer: Option<&Identity>) -> Result<Arc<Self>, AuthFailure> {
+        match &**self {
+            Self::Psks(book) => match book.secret(peer) {
+                Some(secret) => Ok(Arc::new(Self::Psk(secret.clone()))),
+                None => Err(AuthFailure::NoPsk { peer: peer.cloned() }),
+            },
+            _ => Ok(Arc::clone(self)),
         }
     }
 
@@ -127,6 +141,7 @@ impl fmt::Debug for LocalAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Psk(_) => f.debug_struct("Psk").finish_non_exhaustive(),
+            Self::Psks(book) => book.fmt(f),
             Self::Certificate(certificate) => certificate.fmt(f),
             Self::RawKey { padding, .. } => {
                 f.debug_struct("RawKey").field("padding", padding).finish_non_exhaustive()

@@ -4,8 +4,8 @@ use super::algorithm::{Algorithm, HashAlgorithm, KeyKind, accepted_hashes};
 use super::failure::{AuthFailure, ExpectedMethod};
 use super::octets::psk_auth_by;
 use super::{
-    CertificateVerdict, EndEntity, RemoteAuth, RemoteCertificates, RemoteKeys, RevocationList, RsaSha1,
-    WantedList, encoding, method,
+    CertificateVerdict, EndEntity, PskBook, RemoteAuth, RemoteCertificates, RemoteKeys, RevocationList,
+    RsaSha1, WantedList, encoding, method,
 };
 use crate::WallTime;
 use crate::crypto::{PrfId, Provider, SignatureEncoding, SignatureScheme, VerifyInput};
@@ -73,6 +73,7 @@ impl VerifyTask {
         let identity = self.claimed_identity()?;
         let valid_until = match &*self.remote {
             RemoteAuth::Psk(secret) => self.check_psk(secret).map(|()| None)?,
+            RemoteAuth::Psks(book) => self.check_psks(book, &identity).map(|()| None)?,
             RemoteAuth::RawKeys(keys) => self.check_pinned(keys).map(|()| None)?,
             RemoteAuth::Certificates(wanted) => Some(self.check_certificates(wanted, &identity, lists)?),
         };
@@ -117,6 +118,18 @@ impl VerifyTask {
         match bool::from(expected.ct_eq(&self.auth.data)) {
             true => Ok(()),
             false => Err(AuthFailure::WrongPsk),
+        }
+    }
+
+    /// A peer that there is no secret for is found out no sooner than one that has the wrong one.
+    fn check_psks(&self, book: &PskBook, identity: &Identity) -> Result<(), AuthFailure> {
+        const NOBODYS: &[u8] = b"the secret of those who have none";
+        match book.secret(Some(identity)) {
+            Some(secret) => self.check_psk(secret),
+            None => {
+                let _ = self.check_psk(NOBODYS);
+                Err(AuthFailure::NoPsk { peer: Some(identity.clone()) })
+            }
         }
     }
 

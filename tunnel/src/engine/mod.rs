@@ -11,7 +11,8 @@
 //! - `link.rs`: one loaded connection; `tend.rs`: what is done for it; `start.rs`: when it is its turn.
 //! - `events.rs`: what the endpoint tells; `settle.rs`: two ends that begin at once.
 //! - `children.rs`: child SAs and the tables; `facts.rs`: what is told of them; `idle.rs`: those that nobody uses;
-//!   `shunts.rs`: those that need no SA; `policy.rs`: rules and captures; `claims.rs`: whose prefix it is;
+//!   `shunts.rs`: those that need no SA; `policy.rs`: rules and captures,
+//!   `exempt.rs`: what is left out of them; `claims.rs`: whose prefix it is;
 //!   `limits.rs`: how long packets may be.
 //! - `reqids.rs`: numbers that children are known by.
 //! - `status.rs`: what is there to be seen; `timers.rs`: the engine's own deadlines.
@@ -20,6 +21,7 @@ mod children;
 mod claims;
 mod control;
 mod events;
+mod exempt;
 mod facts;
 mod idle;
 mod inside;

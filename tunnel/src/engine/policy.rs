@@ -4,6 +4,7 @@
 //! before the first SA and after the last. What only an SA makes known, because the peer or an address is not
 //! certain before, is protected from its installation until its end.
 
+use super::exempt::except;
 use crate::action::{Action, CaptureId};
 use crate::tables::Tables;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -20,6 +21,8 @@ pub(super) struct Policy {
     /// A successor carries what its predecessor did.
     shared: HashMap<(Owner, Arc<SelectorPair>), (Protection, usize)>,
     captures: u64,
+    /// All that is captured, but for what passes.
+    captured: BTreeMap<CaptureId, Arc<SelectorPair>>,
 }
 
 /// What a child carries, by its name.
@@ -41,6 +44,7 @@ struct Protection {
 }
 
 /// The rule of a shunt. What is dropped has to come to us first.
+#[derive(Clone, Copy)]
 struct Placed {
     rule: RuleId,
     capture: Option<CaptureId>,
@@ -69,7 +73,7 @@ impl Policy {
             self.fixed.insert(owner, new);
         }
         for (_, protection) in old {
-            withdraw(tables, actions, protection);
+            self.withdraw(tables, actions, protection);
         }
     }
 
@@ -103,8 +107,9 @@ impl Policy {
         let Some((protection, users)) = self.shared.get_mut(&key) else { return };
         *users -= 1;
         if *users == 0 {
-            withdraw(tables, actions, *protection);
+            let protection = *protection;
             self.shared.remove(&key);
+            self.withdraw(tables, actions, protection);
         }
     }
 
@@ -124,9 +129,12 @@ impl Policy {
         // What is too much for the tables was refused when it was loaded.
         let Ok(rule) = tables.add_rule(rule) else { return };
         let capture = (shunt.fate == Fate::Drop).then(|| self.capture(actions, &shunt.selectors));
-        if let Some((_, before)) = self.shunts.insert(key, (shunt, Placed { rule, capture })) {
-            before.withdraw(tables, actions);
+        let now = shunt.clone();
+        if let Some((before, placed)) = self.shunts.insert(key, (shunt, Placed { rule, capture })) {
+            self.displace(tables, actions, placed);
+            self.capture_around(actions, &before);
         }
+        self.capture_around(actions, &now);
     }
 
     /// A shunt is in force no more.
@@ -137,8 +145,10 @@ impl Policy {
         owner: Owner,
         child: &Arc<str>,
     ) {
-        if let Some((_, placed)) = self.shunts.remove(&(owner, Arc::clone(child))) {
-            placed.withdraw(tables, actions);
+        if let Some((shunt, placed)) = self.shunts.remove(&(owner, Arc::clone(child))) {
+            // What has passed until now is captured before its rule goes.
+            self.capture_around(actions, &shunt);
+            self.displace(tables, actions, placed);
         }
     }
 
@@ -159,8 +169,48 @@ impl Policy {
     fn capture(&mut self, actions: &mut VecDeque<Action>, selectors: &Arc<SelectorPair>) -> CaptureId {
         self.captures += 1;
         let capture = CaptureId(self.captures);
-        actions.push_back(Action::Capture { capture, selectors: Arc::clone(selectors) });
+        self.captured.insert(capture, Arc::clone(selectors));
+        actions.push_back(Action::Capture { capture, selectors: self.without_passed(selectors) });
         capture
+    }
+
+    fn release(&mut self, actions: &mut VecDeque<Action>, capture: CaptureId) {
+        self.captured.remove(&capture);
+        actions.push_back(Action::Release(capture));
+    }
+
+    /// A shunt has come or gone: what is captured around it is captured otherwise if it passes anything.
+    fn capture_around(&self, actions: &mut VecDeque<Action>, shunt: &Shunt) {
+        if shunt.fate != Fate::Bypass {
+            return;
+        }
+        let concerned = self.captured.iter().filter(|(_, selectors)| selectors.overlaps(&shunt.selectors));
+        actions.extend(concerned.map(|(capture, selectors)| Action::Capture {
+            capture: *capture,
+            selectors: self.without_passed(selectors),
+        }));
+    }
+
+    fn without_passed(&self, selectors: &Arc<SelectorPair>) -> Arc<SelectorPair> {
+        let passing = self.shunts.values().filter(|(shunt, _)| shunt.fate == Fate::Bypass);
+        let mut around =
+            passing.map(|(shunt, _)| &*shunt.selectors).filter(|it| it.overlaps(selectors)).peekable();
+        match around.peek() {
+            Some(_) => Arc::new(except(selectors, around)),
+            None => Arc::clone(selectors),
+        }
+    }
+
+    fn displace(&mut self, tables: &mut Tables, actions: &mut VecDeque<Action>, placed: Placed) {
+        if let Some(capture) = placed.capture {
+            self.release(actions, capture);
+        }
+        tables.remove_rule(placed.rule);
+    }
+
+    fn withdraw(&mut self, tables: &mut Tables, actions: &mut VecDeque<Action>, protection: Protection) {
+        self.release(actions, protection.capture);
+        tables.remove_rule(protection.rule);
     }
 
     fn protect(
@@ -175,16 +225,4 @@ impl Policy {
         let capture = self.capture(actions, selectors);
         Ok(Protection { rule, capture })
     }
-}
-
-impl Placed {
-    fn withdraw(self, tables: &mut Tables, actions: &mut VecDeque<Action>) {
-        actions.extend(self.capture.map(Action::Release));
-        tables.remove_rule(self.rule);
-    }
-}
-
-fn withdraw(tables: &mut Tables, actions: &mut VecDeque<Action>, protection: Protection) {
-    actions.push_back(Action::Release(protection.capture));
-    tables.remove_rule(protection.rule);
 }

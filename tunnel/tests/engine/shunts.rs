@@ -57,6 +57,35 @@ fn the_more_specific_rule_decides_whether_traffic_is_protected_passed_or_dropped
 }
 
 #[test]
+fn what_passes_is_not_captured_and_what_is_protected_within_it_is() {
+    let everything = |between: crate::world::Between| {
+        let mut connection = between.kept_up();
+        connection.children[0].config.remote =
+            vec![tidegate_ike::narrow::ConfiguredSelector::Fixed("0.0.0.0/0".parse().expect("one"))];
+        connection
+    };
+    let mut one = everything(ONE);
+    one.children.push(shunt("lan", ChildMode::Pass, "10.1.0.0/16", Start::AtOnce));
+    let (mut world, a, _) = pair(6, one.clone(), TWO.passive());
+    let remotes = |world: &crate::world::World| {
+        let captures = world.node(a).captures.values();
+        captures.flat_map(|pair| &pair.remote).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(remotes(&world), ["0.0.0.0-10.0.255.255", "10.2.0.0-255.255.255.255"]);
+    tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.uninstall(now, &named("lan"))))
+        .expect("there is one");
+    assert_eq!(remotes(&world), ["0.0.0.0/0"]);
+    tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.install(now, &named("lan"))))
+        .expect("there is one");
+    assert_eq!(remotes(&world).len(), 2);
+    one.children.push(ONE.child("inner", Start::Wait, After::Clear));
+    one.children[2].config.remote =
+        vec![tidegate_ike::narrow::ConfiguredSelector::Fixed("10.1.9.0/24".parse().expect("one"))];
+    tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.update(now, one))).expect("in order");
+    assert!(remotes(&world).contains(&"10.1.9.0/24".to_owned()));
+}
+
+#[test]
 fn shunts_are_kept_by_an_update_that_has_them_and_taken_away_by_one_that_has_not() {
     let with = |start| {
         let mut one = ONE.kept_up();

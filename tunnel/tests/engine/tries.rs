@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use tidegate::action::Outcome;
 use tidegate::connection::{After, Connection, Start};
+use tidegate_esp::Limits;
 use tidegate_ike::Cause;
+use tidegate_ike::connection::Volume;
 use tidegate_sim::{NodeId, SECOND, Way};
 
 fn tries(connection: Connection, tries: u32) -> Connection {
@@ -126,5 +128,57 @@ fn a_child_without_traffic_is_closed_and_one_with_traffic_is_not() {
         tell(&mut world, a, |node, now| node.send(now, ONE.stream()));
         world.run_for(SECOND);
         assert_eq!(!world.node(a).children(world.now(), "to-2").is_empty(), comes_back, "{start:?}");
+    }
+}
+
+/// A stream of a packet of 24 bytes each 100 ms from 2 to 1, where 1 has these limits.
+fn limited(limits: Limits) -> (World, NodeId, NodeId) {
+    let mut one = ONE.kept_up();
+    one.children[0].config.lifetimes.volume = limits;
+    one.children[0].config.lifetimes.volume_jitter = Volume { packets: 20, bytes: 480 };
+    let (mut world, a, b) = pair(7, one, TWO.passive());
+    world.run_for(SECOND);
+    (world, a, b)
+}
+
+#[test]
+fn a_child_that_has_carried_much_gets_new_keys_whichever_way_it_went() {
+    let packets = Limits { soft_packets: 100, hard_packets: 150, ..Limits::NONE };
+    let bytes = Limits { soft_bytes: 2_400, hard_bytes: 3_600, ..Limits::NONE };
+    for limits in [packets, bytes] {
+        for sends in [ONE, TWO] {
+            let (mut world, a, b) = limited(limits);
+            let (from, to) = if sends.us == 1 { (a, b) } else { (b, a) };
+            tell(&mut world, from, |node, now| node.send_from(now, SECOND / 10, vec![sends.stream()]));
+            world.run_for(60 * SECOND);
+            world.node_mut(from).stop_sending();
+            world.run_for(SECOND);
+            let rekeyed = |(_, event): &&(u64, tidegate::event::Event)| {
+                matches!(event, tidegate::event::Event::Ike(tidegate_ike::Event::ChildRekeyed { .. }))
+            };
+            let count = world.node(a).events.iter().filter(rekeyed).count();
+            assert!((4..=12).contains(&count), "{count} times with {limits:?} from {}", sends.us);
+            assert_eq!(world.node(from).sealed.len(), world.node(to).total_received(), "nothing is lost");
+            assert!(world.node(from).held_back.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_child_that_has_carried_all_it_may_ends_whichever_way_it_went() {
+    let limits = Limits { hard_packets: 50, ..Limits::NONE };
+    for sends in [ONE, TWO] {
+        let (mut world, a, b) = limited(limits);
+        let from = if sends.us == 1 { a } else { b };
+        tell(&mut world, from, |node, now| node.send_from(now, SECOND / 10, vec![sends.stream()]));
+        world.run_for(20 * SECOND);
+        let spent = |(_, event): &&(u64, tidegate::event::Event)| {
+            let tidegate::event::Event::ChildDown { child, .. } = event else { return false };
+            &*child.child == "net"
+        };
+        assert!(world.node(a).events.iter().filter(spent).count() >= 2, "from {}", sends.us);
+        world.node_mut(from).stop_sending();
+        world.run_for(20 * SECOND);
+        assert_one_set(&mut world, a, b);
     }
 }
