@@ -21,8 +21,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_esp::Spi;
 use tidegate_esp::spi::SpiAllocator;
+use tidegate_esp::{AddressRange, Spi};
 
 /// Everything of an endpoint but its table of SAs.
 pub(crate) struct Core {
@@ -143,11 +143,12 @@ impl Core {
     /// The address of ours to reach a peer from: the one that its packets leave from where that is known and
     /// the connection may use it, and the first that it may use elsewhere.
     pub(crate) fn local_for(&self, connection: &Connection, remote: IpAddr) -> Option<IpAddr> {
-        let configured = connection.local.addresses.iter().chain(&self.local_addresses);
+        let hosts = connection.local.addresses.iter().filter(|range| range.start() == range.end());
+        let mut configured = hosts.map(AddressRange::start).chain(self.local_addresses.iter().copied());
         let fits = |local: &IpAddr| local.is_ipv4() == remote.is_ipv4() && connection.local.allows(*local);
         let known = self.sources.as_ref().and_then(|sources| sources.towards(remote));
         let known = known.filter(|local| fits(local) && self.local_addresses.contains(local));
-        known.or_else(|| configured.copied().find(fits))
+        known.or_else(|| configured.find(fits))
     }
 
     /// The next place in the order in which SAs begin and are established: clocks are too coarse for it.

@@ -32,7 +32,7 @@ struct Doors {
 
 /// Connections that look the same until the peer says who it is.
 struct Door {
-    local: Vec<IpAddr>,
+    local: Vec<AddressRange>,
     remote: Vec<AddressRange>,
     proposals: Vec<IkeProposal>,
     forced: bool,
@@ -198,7 +198,7 @@ impl Door {
     }
 
     fn opens(&self, local: IpAddr, remote: IpAddr) -> bool {
-        (self.local.is_empty() || self.local.contains(&local))
+        (self.local.is_empty() || self.local.iter().any(|range| range.contains(local)))
             && (self.remote.is_empty() || self.remote.iter().any(|range| range.contains(remote)))
     }
 }

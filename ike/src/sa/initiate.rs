@@ -411,7 +411,7 @@ impl InitSent {
             },
             nonce: self.nonce.clone(),
             nat: frame.spis.nat_hashes(&frame.path, claim),
-            fragmentation: goal.connection.fragment_size.is_some(),
+            fragmentation: goal.connection.fragmentation.is_offered(),
             signature_hashes: accepted_hashes().to_vec(),
             notifies: Vec::new(),
         };

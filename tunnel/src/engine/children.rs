@@ -23,6 +23,8 @@ pub(super) type Children = BTreeMap<Spi, ChildSa>;
 pub(super) struct ChildSa {
     pub(super) link: Arc<str>,
     pub(super) name: Arc<str>,
+    /// The number that it is known by from outside.
+    pub(super) reqid: u32,
     pub(super) owner: Owner,
     pub(super) selectors: Arc<SelectorPair>,
     pub(super) path: tidegate_esp::Path,
@@ -51,6 +53,7 @@ struct Belonging {
     owner: Owner,
     peer: Arc<Identity>,
     dynamic: bool,
+    reqid: u32,
 }
 
 /// Why a child is not taken into use.
@@ -144,7 +147,8 @@ impl Engine {
         let link = Arc::clone(&status.connection()?.name);
         let loaded = self.links.get(&link)?;
         let (owner, dynamic) = (loaded.owner, loaded.is_dynamic(&install.name));
-        Some(Belonging { sa, owner, peer: Arc::new(status.peer()?.clone()), dynamic, link })
+        let reqid = loaded.wish(&install.name).map_or(0, |wish| wish.reqid);
+        Some(Belonging { sa, owner, peer: Arc::new(status.peer()?.clone()), dynamic, reqid, link })
     }
 
     fn install_inbound(&mut self, install: &Install, of: &Belonging) -> Result<(), Refused> {
@@ -168,6 +172,7 @@ impl Engine {
         let known = ChildSa {
             link: Arc::clone(&of.link),
             name: Arc::clone(&install.name),
+            reqid: of.reqid,
             owner: of.owner,
             selectors: Arc::clone(&params.selectors),
             path: params.path,

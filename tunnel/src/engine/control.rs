@@ -49,6 +49,7 @@ impl Engine {
         let all = Link::fixed_selectors(&connection);
         self.policy.replace(&mut self.tables, &mut self.actions, owner, &all);
         let mut link = Link::new(connection, owner);
+        self.number_children(&name, &mut link, old.as_ref());
         if let Some(old) = &old {
             link.inherit(old);
             self.forget_names(old, &name);
@@ -81,6 +82,9 @@ impl Engine {
         self.policy.replace(&mut self.tables, &mut self.actions, link.owner, &[]);
         self.owners.remove(&link.owner);
         self.forget_names(&link, &name);
+        for wish in &link.wishes {
+            self.reqids.give_back(wish.reqid, &name, &wish.name);
+        }
         self.homeless.remove(&name);
         let verdict = closed_by_us();
         for wish in &mut link.wishes {
@@ -247,6 +251,23 @@ impl Engine {
         Owner(self.last_owner)
     }
 
+    /// A child that was there before keeps its number, unless it is given another one.
+    fn number_children(&mut self, name: &Arc<str>, link: &mut Link, old: Option<&Link>) {
+        let wanted: Vec<_> = link.connection.children.iter().map(|child| child.reqid).collect();
+        for (wish, wanted) in link.wishes.iter_mut().zip(wanted) {
+            let before = old.and_then(|old| old.wish(&wish.name)).map(|before| before.reqid);
+            wish.reqid = match before {
+                Some(before) if wanted.is_none_or(|wanted| wanted.get() == before) => before,
+                _ => self.reqids.take(wanted, name, &wish.name),
+            };
+        }
+        for before in old.into_iter().flat_map(|old| &old.wishes) {
+            if link.wish(&before.name).is_none_or(|wish| wish.reqid != before.reqid) {
+                self.reqids.give_back(before.reqid, name, &before.name);
+            }
+        }
+    }
+
     fn forget_names(&mut self, link: &Link, name: &Arc<str>) {
         for wish in &link.wishes {
             self.by_child.remove(&(Arc::clone(&wish.name), Arc::clone(name)));
@@ -326,6 +347,12 @@ impl Engine {
                 self.ike.sa_of(*child).ok_or(ApiMisuse::NoSuchSa)?;
                 selected.children.push(*child);
             }
+            Selection::Reqid(number) => {
+                for (link, child) in self.reqids.of(*number) {
+                    let wish = self.links.get(link).and_then(|link| link.wish(child));
+                    selected.children.extend(wish.into_iter().flat_map(|wish| &wish.standing));
+                }
+            }
             Selection::All => selected = self.everything(),
         }
         Ok(selected)
@@ -349,7 +376,7 @@ impl Engine {
                     self.unwish(&name, |wish| wish == &**child);
                 }
             }
-            Selection::IkeSa(_) | Selection::ChildSa(_) => {
+            Selection::IkeSa(_) | Selection::ChildSa(_) | Selection::Reqid(_) => {
                 for (link, child) in self.names_of(selected) {
                     self.unwish(&link, |wish| wish == &*child);
                 }

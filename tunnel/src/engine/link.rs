@@ -43,6 +43,8 @@ pub(super) struct Link {
 /// A child as it is loaded.
 pub(super) struct Wish {
     pub(super) name: Arc<str>,
+    /// The number that it is known by from outside.
+    pub(super) reqid: u32,
     pub(super) want: Want,
     pub(super) start: Start,
     pub(super) on_close: After,
@@ -244,6 +246,7 @@ impl Wish {
     fn new(child: &Child) -> Self {
         Self {
             name: Arc::clone(&child.config.name),
+            reqid: 0,
             want: Want::at_rest(child.start),
             start: child.start,
             on_close: child.on_close,
@@ -289,7 +292,7 @@ impl Want {
     const fn at_rest(start: Start) -> Self {
         match start {
             Start::Wait => Self::Nothing,
-            Start::OnTraffic => Self::Traffic,
+            Start::OnTraffic | Start::Trap => Self::Traffic,
             Start::AtOnce => Self::Up,
         }
     }

@@ -11,6 +11,7 @@
 //! - `events.rs`: what the endpoint tells; `settle.rs`: two ends that begin at once.
 //! - `children.rs`: child SAs and the tables; `policy.rs`: rules and captures; `claims.rs`: whose prefix it is;
 //!   `limits.rs`: how long packets may be.
+//! - `reqids.rs`: numbers that children are known by.
 //! - `status.rs`: what is there to be seen; `timers.rs`: the engine's own deadlines.
 
 mod children;
@@ -21,6 +22,7 @@ mod inside;
 mod limits;
 mod link;
 mod policy;
+mod reqids;
 mod requests;
 mod settle;
 mod start;
@@ -40,6 +42,7 @@ use inside::{Inside, Told};
 use limits::Limits;
 use link::Link;
 use policy::Policy;
+use reqids::Reqids;
 use requests::Requests;
 use start::Starts;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -84,6 +87,7 @@ pub struct Engine {
     policy: Policy,
     inside: Inside,
     claims: Claims,
+    reqids: Reqids,
     limits: Limits,
     requests: Requests,
     starts: Starts,
@@ -142,8 +146,20 @@ pub enum Selection {
     IkeSa(u64),
     /// The child SA of this inbound SPI.
     ChildSa(Spi),
+    /// All child SAs that are known by this number from outside.
+    Reqid(u32),
     /// Everything.
     All,
+}
+
+/// How something is taken down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// The peer is asked to agree, and until it does we hold what is asked about.
+    #[default]
+    Ask,
+    /// It is gone here at once. The peer is told once, and never asked again.
+    Force,
 }
 
 /// Why a connection was not loaded.
@@ -181,6 +197,7 @@ impl Engine {
             policy: Policy::default(),
             inside: Inside::default(),
             claims: Claims::default(),
+            reqids: Reqids::default(),
             limits: Limits::new(),
             requests: Requests::default(),
             timers: Timers::default(),

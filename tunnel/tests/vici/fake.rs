@@ -140,7 +140,7 @@ impl Control for Fake {
 fn name_of(selection: Selection) -> Arc<str> {
     match selection {
         Selection::Connection(name) | Selection::Child { child: name, .. } => name,
-        Selection::IkeSa(_) | Selection::ChildSa(_) | Selection::All => "".into(),
+        Selection::IkeSa(_) | Selection::ChildSa(_) | Selection::Reqid(_) | Selection::All => "".into(),
     }
 }
 
@@ -228,6 +228,9 @@ fn configured(name: &str, local: &str, remote: &str) -> ConfiguredChild {
         local: vec![local.to_owned()],
         remote: vec![remote.to_owned()],
         start: "start",
+        mode: "TUNNEL",
+        reqid: 1,
+        installed: false,
     }
 }
 
@@ -291,6 +294,7 @@ pub(crate) fn ike_sa() -> IkeSaStatus {
 pub(crate) fn child_sa(name: &str, spi_in: u32) -> ChildSaStatus {
     ChildSaStatus {
         name: name.to_owned(),
+        reqid: 1,
         current: true,
         spi_in,
         spi_out: 0xd2,
