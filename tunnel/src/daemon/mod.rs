@@ -254,9 +254,9 @@ async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunErro
 }
 
 fn routes(node: &NodeSettings) -> RouteSettings {
-    let RouteTable { table, priority, mark } = node.routes;
+    let RouteTable { table, priority, mark, charon_rule } = node.routes;
     let mtu = Some(node.device.mtu.into());
-    RouteSettings { table, priority, mark, mtu, ..RouteSettings::default() }
+    RouteSettings { table, priority, mark, mtu, charon_rule, ..RouteSettings::default() }
 }
 
 async fn serve_metrics(manager: &TunnelManager, address: SocketAddr) -> Result<metrics::Server, RunError> {
