@@ -9,6 +9,8 @@ mod events;
 mod failure;
 mod order;
 mod output;
+#[cfg(feature = "pages")]
+mod pages;
 mod pki;
 mod run;
 mod status;
@@ -53,6 +55,10 @@ enum Command {
     /// Runs scripts for the daemon, which starts it
     #[command(name = helper::COMMAND, hide = true)]
     UpdownHelper,
+    /// Writes man pages and completions for shells into a folder, for packages
+    #[cfg(feature = "pages")]
+    #[command(hide = true)]
+    Pages(pages::Arguments),
 }
 
 /// Where the daemon listens.
@@ -96,6 +102,10 @@ fn run_tool(command: Command) -> Result<(), Failure> {
             Command::Counters(arguments) => counters::run(&arguments).await,
             Command::Pki(arguments) => pki::run(&arguments),
             Command::Demo => demo::run().await,
+            #[cfg(feature = "pages")]
+            Command::Pages(arguments) => {
+                pages::run(&arguments, <Arguments as clap::CommandFactory>::command())
+            }
         }
     })
 }
