@@ -21,6 +21,7 @@ mod values;
 
 pub use difference::Update;
 pub use files::Fingerprint;
+pub(crate) use files::{BUILD, contents, shared_secret};
 pub use mistake::{Fault, FileFault, Mistake, Mistakes, Place};
 pub use named::NamedConnection;
 pub use node::{DeviceKind, DeviceSettings, LogFormat, LogSettings, NodeSettings, Offload, RouteTable};
@@ -92,7 +93,7 @@ fn read(path: &Path) -> Result<String, FileFault> {
     if mode & 0o002 != 0 {
         return Err(FileFault::Open { mode });
     }
-    String::from_utf8(files::contents(&file)?).map_err(|_| FileFault::NotText)
+    String::from_utf8(contents(&file)?).map_err(|_| FileFault::NotText)
 }
 
 /// Reads on after a mistake, so that all of them are told at once; the result is no good then.

@@ -8,6 +8,7 @@
 //!    it is told to stop; what happens meanwhile goes into the log, and to scripts.
 //! 4. [`Daemon::shut_down`] ends the SAs at the peers.
 
+mod compat;
 mod device;
 mod log;
 mod notify;
@@ -15,6 +16,7 @@ mod prepare;
 mod reload;
 mod watch;
 
+pub use compat::CHARON_FOLDER;
 pub use device::DeviceError;
 pub use log::LogError;
 pub use prepare::{Prepared, prepare};
@@ -26,10 +28,11 @@ use crate::io::udp::{Listen, RawEsp};
 use crate::keylog::KeyLog;
 use crate::log::Narrator;
 use crate::revocation::Fetcher;
-use crate::route::RouteSettings;
+use crate::route::{CharonRule, RouteSettings};
 use crate::updown::Scripts;
 use crate::{Event, Events, TunnelManager};
 use crate::{metrics, vici};
+use compat::{CHARON_SOCKET, Compat};
 use log::Log;
 use notify::Notifier;
 use std::fmt;
@@ -37,17 +40,20 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What the command line says.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// The configuration.
-    pub config: PathBuf,
+    /// The configuration; without one all comes from clients.
+    pub config: Option<PathBuf>,
     /// Where the control socket is, in place of what the configuration says.
     pub vici: Option<PathBuf>,
+    /// The folder that has charon's files, to prove who we are by what they hold.
+    pub charon_compat: Option<PathBuf>,
 }
 
 /// Why the daemon does not run.
@@ -102,6 +108,7 @@ pub struct Daemon {
     narrator: Narrator,
     notifier: Notifier,
     scripts: Option<Scripts>,
+    compat: Option<Compat>,
     /// Services end with the daemon.
     _vici: vici::Server,
     _metrics: Option<metrics::Server>,
@@ -121,7 +128,7 @@ pub async fn run(prepared: Prepared) -> Result<(), RunError> {
     let mut daemon = Daemon::start(options, configuration).await?;
     daemon.log = Some(log);
     daemon.scripts = scripts.and_then(start_scripts);
-    if stamps != Stamps::of([&daemon.options.config]) {
+    if stamps != Stamps::of(&daemon.options.config) {
         daemon.reload_and_tell().await;
     }
     let served = daemon.serve(stop).await;
@@ -146,14 +153,17 @@ impl Daemon {
             None => None,
         };
         let socket = &configuration.node.vici;
-        let vici = vici::Server::start(manager.clone(), socket);
+        let credentials = Arc::new(Mutex::new(vici::Credentials::new()));
+        let charon = options.charon_compat.clone();
+        let compat = charon.map(|path| Compat::start(path, Arc::clone(&credentials)));
+        let vici = vici::Server::with_credentials(manager.clone(), credentials, socket);
         let vici = vici.map_err(|error| RunError::Vici { path: socket.clone(), error })?;
         let watch = Watch::new(&configuration.files);
         tracing::info!(
             connections = configuration.connections.len(),
             "{} runs with {}",
             configuration.mesh.node.name,
-            options.config.display()
+            options.config.as_deref().unwrap_or(Path::new("what clients say")).display()
         );
         Ok(Self {
             options,
@@ -166,6 +176,7 @@ impl Daemon {
             narrator: Narrator::default(),
             notifier: Notifier::from_environment(),
             scripts: None,
+            compat,
             _vici: vici,
             _metrics: metrics,
         })
@@ -189,8 +200,12 @@ impl Daemon {
         loop {
             tokio::select! {
                 () = &mut stop => return Ok(()),
-                Some(()) = self.hangups.recv() => self.reload_and_tell().await,
+                Some(()) = self.hangups.recv() => {
+                    self.reread();
+                    self.reload_and_tell().await;
+                }
                 () = self.watch.changed() => self.reload_and_tell().await,
+                () = Compat::changed(&mut self.compat) => self.reread(),
                 event = self.events.next() => match event {
                     Some(event) => self.heed(&event),
                     None => return Err(RunError::Stopped),
@@ -228,6 +243,12 @@ impl Daemon {
         }
     }
 
+    fn reread(&mut self) {
+        if let Some(compat) = &mut self.compat {
+            compat.reload();
+        }
+    }
+
     async fn reload_and_tell(&mut self) {
         self.notifier.reloading();
         match self.reload().await {
@@ -252,10 +273,37 @@ fn start_scripts(helper: UnixStream) -> Option<Scripts> {
 }
 
 impl RunOptions {
+    /// Reads the configuration, or makes one of a node that waits for clients.
+    fn configuration(&self) -> Result<Configuration, Mistakes> {
+        let Some(path) = &self.config else {
+            let name = host_name();
+            let mut configuration =
+                Configuration::from_text(&format!("[node]\nname = \"{name}\"\n"), Path::new("(none)"))?;
+            configuration.files.clear();
+            configuration.node.vici = CHARON_SOCKET.into();
+            return Ok(configuration);
+        };
+        Configuration::load(path)
+    }
+
     fn overrule(&self, node: &mut NodeSettings) {
         if let Some(vici) = &self.vici {
             node.vici.clone_from(vici);
         }
+        // What relies on charon's files relies on its rule too.
+        if self.charon_compat.is_some() {
+            node.routes.charon_rule = CharonRule::Keep;
+        }
+    }
+}
+
+/// As the kernel knows it, if that can be a name of a node.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match name.trim() {
+        name if !name.is_empty() && name.bytes().all(is_plain) => name.to_owned(),
+        _ => "tidegate".to_owned(),
     }
 }
 

@@ -37,8 +37,8 @@ pub fn prepare(options: RunOptions) -> Result<Prepared, RunError> {
     privileges::give_up_new_privileges().map_err(RunError::Privileges)?;
     privileges::keep_only(&EVER_NEEDED).map_err(RunError::Privileges)?;
 
-    let stamps = Stamps::of([&options.config]);
-    let configuration = Configuration::load(&options.config).map_err(RunError::Config)?;
+    let stamps = Stamps::of(&options.config);
+    let configuration = options.configuration().map_err(RunError::Config)?;
     let log = Log::install(&configuration.node.log).map_err(RunError::Log)?;
     let kept = needed(&configuration);
     privileges::keep_only(&kept).map_err(RunError::Privileges)?;

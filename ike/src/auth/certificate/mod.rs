@@ -22,8 +22,8 @@ mod verdict;
 mod wanted;
 
 pub use outline::{CertificateOutline, RevocationListOutline};
-pub use revocation::{MissingList, Revocation, RevocationList, RevocationListError};
-pub use store::{EndEntities, EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, Report, TrustStore};
+pub use revocation::{Revocation, RevocationList, RevocationListError};
+pub use store::{EndEntities, EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, TrustStore};
 pub use verdict::{CertificateCheck, CertificateVerdict, NameForm, WhichCertificate};
 pub use wanted::WantedList;
 

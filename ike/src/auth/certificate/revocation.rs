@@ -27,15 +27,6 @@ pub enum Revocation {
     Strict,
 }
 
-/// A revocation list that a path wanted which passed every other check, and where it can be had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MissingList {
-    /// Whose list it is: a CA's certificate, in DER.
-    pub issuer: Vec<u8>,
-    /// Where to ask for it, the best first.
-    pub uris: Vec<String>,
-}
-
 /// Why a revocation list cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationListError {
@@ -63,7 +54,6 @@ pub struct RevocationList {
     /// In order, for searching.
     serials: Vec<Vec<u8>>,
     scope: Scope,
-    scope_der: Option<Vec<u8>>,
     /// The key that was found to have signed it: lists are long, and are asked for each peer.
     signed_by: OnceLock<Vec<u8>>,
 }
@@ -93,7 +83,6 @@ impl RevocationList {
             next_update: body.next_update.as_ref().map(wall),
             serials: Vec::new(),
             scope: Scope::default(),
-            scope_der: None,
             signed_by: OnceLock::new(),
         };
         for extension in body.crl_extensions.iter().flatten() {
@@ -134,10 +123,7 @@ impl RevocationList {
                     AuthorityKeyIdentifier::from_der(value).map_err(|_| RevocationListError::Malformed)?;
                 self.authority_key = authority.key_identifier.map(|key| key.as_bytes().to_vec());
             }
-            oid::ISSUING_DISTRIBUTION_POINT => {
-                self.scope = Scope::from_der(value)?;
-                self.scope_der = Some(value.to_vec());
-            }
+            oid::ISSUING_DISTRIBUTION_POINT => self.scope = Scope::from_der(value)?,
             oid::CRL_NUMBER | oid::ISSUER_ALT_NAME => {}
             other if extension.critical => {
                 return Err(RevocationListError::UnknownCriticalExtension { oid: other.to_string() });
@@ -176,31 +162,9 @@ impl RevocationList {
         Ok(())
     }
 
-    /// It is this issuer's.
-    pub(super) fn check_issuer(
-        &self,
-        provider: &Provider,
-        issuer: &Certificate,
-    ) -> Result<(), CertificateCheck> {
-        match self.is_named_by(issuer) {
-            true => self.check_signature(provider, issuer),
-            false => Err(CertificateCheck::NoRevocationList),
-        }
-    }
-
     /// When it was made, and when the next one is due.
     pub(super) fn times(&self) -> (WallTime, Option<WallTime>) {
         (self.this_update, self.next_update)
-    }
-
-    /// Which certificates it speaks of, as it is encoded.
-    pub(super) fn scope(&self) -> Option<&[u8]> {
-        self.scope_der.as_deref()
-    }
-
-    /// How many it revokes.
-    pub(super) fn revoked(&self) -> usize {
-        self.serials.len()
     }
 
     fn check_fresh(&self, now: WallTime) -> Result<(), CertificateCheck> {
@@ -278,27 +242,21 @@ pub(super) fn check(
     if evidence.mode == Revocation::Off {
         return Ok(());
     }
-    let mut missed = Ok(());
     for (certificate, issuer) in path.iter().zip(path.iter().skip(1)) {
         let Err(check) = status(provider, evidence, certificate, issuer, now) else { continue };
         if check == CertificateCheck::Revoked {
             return certificate.refuse(check);
         }
-        let uris = uris(evidence.store, certificate, issuer);
         let needed = match evidence.mode {
             Revocation::Strict => true,
-            Revocation::IfUri => !uris.is_empty(),
+            Revocation::IfUri => !uris(evidence.store, certificate, issuer).is_empty(),
             Revocation::Off | Revocation::Relaxed => false,
         };
-        // All lists of a path are asked for at once, so that strict mode need not fail once for each.
-        if !uris.is_empty() {
-            evidence.store.report(MissingList { issuer: issuer.der.clone(), uris });
-        }
-        if needed && missed.is_ok() {
-            missed = certificate.refuse(check);
+        if needed {
+            return certificate.refuse(check);
         }
     }
-    missed
+    Ok(())
 }
 
 /// Where a list for a certificate can be had: what it says itself, and what is known of its issuer.

@@ -1,7 +1,7 @@
 //! What we trust: anchors, intermediates and revocation lists.
 
 use super::path::Search;
-use super::revocation::{Evidence, MissingList, Revocation, RevocationList, RevocationListError};
+use super::revocation::{Evidence, Revocation, RevocationList, RevocationListError};
 use super::wanted::{self, WantedList};
 use super::{Certificate, CertificateCheck, CertificateVerdict, WhichCertificate};
 use crate::WallTime;
@@ -28,7 +28,6 @@ pub struct TrustStore {
     known: Vec<Certificate>,
     end_entities: EndEntities,
     list_uris: Vec<(DistinguishedName, String)>,
-    missing: Option<Report>,
 }
 
 /// Which end entities do.
@@ -40,9 +39,6 @@ pub enum EndEntities {
     /// None but those that are known themselves.
     Known,
 }
-
-/// Who wants to know which revocation lists are missing. It is called while a peer is being checked.
-pub type Report = Arc<dyn Fn(MissingList) + Send + Sync>;
 
 /// A peer's certificate that passed every check; only [`TrustStore::verify`] makes one.
 #[derive(Clone, Debug)]
@@ -67,7 +63,6 @@ impl TrustStore {
             known: Vec::new(),
             end_entities: EndEntities::default(),
             list_uris: Vec::new(),
-            missing: None,
         }
     }
 
@@ -104,11 +99,6 @@ impl TrustStore {
     /// Adds a place to ask for the revocation list of a CA, besides what certificates say themselves.
     pub fn add_list_uri(&mut self, issuer: DistinguishedName, uri: String) {
         self.list_uris.push((issuer, uri));
-    }
-
-    /// Has missing revocation lists reported, of paths that pass every other check.
-    pub fn report_missing_lists(&mut self, report: Report) {
-        self.missing = Some(report);
     }
 
     /// Checks what a peer sent, its own certificate first, each in DER. If `issuers` is not empty, one of
@@ -216,12 +206,6 @@ impl TrustStore {
 
     pub(super) fn list_uris(&self, issuer: &Certificate) -> impl Iterator<Item = &String> {
         self.list_uris.iter().filter(|(name, _)| *name == issuer.subject).map(|(_, uri)| uri)
-    }
-
-    pub(super) fn report(&self, missing: MissingList) {
-        if let Some(report) = &self.missing {
-            report(missing);
-        }
     }
 
     pub(super) fn anchors(&self) -> &[Certificate] {
