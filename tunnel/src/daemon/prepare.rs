@@ -52,7 +52,9 @@ pub fn prepare(options: RunOptions) -> Result<Prepared, RunError> {
     Ok(Prepared { options, configuration, stamps, log, scripts })
 }
 
-const EVER_NEEDED: [Capability; 3] = [Capability::NetAdmin, Capability::NetBindService, Capability::NetRaw];
+/// By any configuration, and by what comes after it.
+const EVER_NEEDED: [Capability; 4] =
+    [Capability::NetAdmin, Capability::NetBindService, Capability::NetRaw, Capability::SetPcap];
 
 /// Ports do not change before a restart.
 fn needed(configuration: &Configuration) -> Vec<Capability> {

@@ -21,6 +21,8 @@ pub enum Capability {
     NetBindService,
     /// Packets of other protocols than TCP and UDP.
     NetRaw,
+    /// Taking more of them away from programs that are started later.
+    SetPcap,
 }
 
 /// What is in memory stays out of swap space, or why it may not.
@@ -93,6 +95,7 @@ impl Capability {
             Self::NetAdmin => CapabilitySet::NET_ADMIN,
             Self::NetBindService => CapabilitySet::NET_BIND_SERVICE,
             Self::NetRaw => CapabilitySet::NET_RAW,
+            Self::SetPcap => CapabilitySet::SETPCAP,
         }
     }
 }

@@ -55,8 +55,10 @@ pub fn serve(mut stream: UnixStream) -> io::Result<()> {
                 continue;
             }
             scope.spawn(move || {
-                answer(&answers, number, run(&request, PATIENCE));
+                let done = run(&request, PATIENCE);
+                // There is room for the next as soon as the daemon knows of this one.
                 drop(place);
+                answer(&answers, number, done);
             });
         }
     });

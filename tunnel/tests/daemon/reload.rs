@@ -112,7 +112,7 @@ async fn a_hangup_reads_it_again() {
     let text = folder.configuration(&["one"]);
     folder.write("tidegate.toml", &text);
     let options = RunOptions { config: Some(folder.path("tidegate.toml")), vici: None, charon_compat: None };
-    let configuration = Configuration::load(&options.config).expect("it makes sense");
+    let configuration = Configuration::load(&folder.path("tidegate.toml")).expect("it makes sense");
     let mut daemon = Daemon::start(options, configuration).await.expect("it starts");
     folder.write("tidegate.toml", &format!("{text}{}", connection("two")));
     let manager = daemon.manager().clone();
@@ -133,7 +133,7 @@ async fn a_reload_says_what_it_has_done() {
         vici: Some(folder.path("other.sock")),
         charon_compat: None,
     };
-    let configuration = Configuration::load(&options.config).expect("it makes sense");
+    let configuration = Configuration::load(&folder.path("tidegate.toml")).expect("it makes sense");
     let mut daemon = Daemon::start(options, configuration).await.expect("it starts");
     assert!(folder.path("other.sock").exists() && !folder.path("vici.sock").exists());
     let changed = text.replace("[connection.remote]\nid = \"two", "[connection.remote]\nid = \"deux");
@@ -153,7 +153,7 @@ async fn a_control_socket_that_cannot_be_had_is_told() {
     let vici = Some(folder.path("peer.psk/vici.sock"));
     let options =
         RunOptions { config: Some(folder.path("tidegate.toml")), vici: vici.clone(), charon_compat: None };
-    let configuration = Configuration::load(&options.config).expect("it makes sense");
+    let configuration = Configuration::load(&folder.path("tidegate.toml")).expect("it makes sense");
     match Daemon::start(options, configuration).await.err().expect("a file is no folder") {
         RunError::Vici { path, .. } => assert_eq!(Some(path), vici),
         other => panic!("{other}"),
