@@ -1,4 +1,5 @@
 //! The daemon: it follows its configuration, whoever changes it and however, and may do no more than it needs.
+#![allow(clippy::print_stderr)]
 
 mod log;
 mod mesh;
