@@ -1,6 +1,6 @@
 //! What the server needs of whoever it is a server for.
 
-use crate::engine::{Selection, Target};
+use crate::engine::{Manner, Selection, Target};
 use crate::event::Event;
 use crate::manager::{Error, Events, TunnelManager};
 use crate::status::{ConnectionStatus, CountersReport};
@@ -40,11 +40,11 @@ impl Control for TunnelManager {
     type Events = Events;
 
     async fn initiate(&self, target: Target) -> Result<(), Error> {
-        self.initiate(target).await
+        self.initiate_in_any_case(target).await
     }
 
     async fn terminate(&self, selection: Selection) -> Result<usize, Error> {
-        self.terminate(selection).await
+        self.terminate(selection, Manner::Ask).await
     }
 
     async fn rekey(&self, selection: Selection) -> Result<usize, Error> {

@@ -14,7 +14,7 @@ use tidegate::status::{
     Traffic,
 };
 use tidegate::vici::Control;
-use tidegate::vici::{Client, Server};
+use tidegate::vici::{Client, Credentials, Server};
 use tidegate_esp::AddressRange;
 use tidegate_ike::crypto::{RING, Secret, SystemRandom};
 use tidegate_ike::identity::{Identity, IdentityPattern};
@@ -149,6 +149,7 @@ pub(crate) struct House {
     pub(crate) fake: Fake,
     pub(crate) path: PathBuf,
     pub(crate) server: Option<Server>,
+    pub(crate) credentials: Arc<Mutex<Credentials>>,
     _folder: Folder,
 }
 
@@ -156,8 +157,10 @@ impl House {
     pub(crate) fn open(fake: &Fake) -> Self {
         let folder = Folder::new();
         let path = folder.path().join("vici.sock");
-        let server = Server::start(fake.clone(), &path).expect("a fresh folder");
-        Self { fake: fake.clone(), path, server: Some(server), _folder: folder }
+        let credentials = Arc::new(Mutex::new(Credentials::new()));
+        let server = Server::with_credentials(fake.clone(), Arc::clone(&credentials), &path);
+        let server = Some(server.expect("a fresh folder"));
+        Self { fake: fake.clone(), path, server, credentials, _folder: folder }
     }
 
     pub(crate) async fn client(&self) -> Client {

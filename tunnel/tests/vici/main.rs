@@ -3,6 +3,7 @@
 mod client;
 mod codec;
 mod commands;
+mod credentials;
 mod events;
 mod fake;
 mod hostile;
