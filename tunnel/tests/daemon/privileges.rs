@@ -4,10 +4,13 @@ use super::support::{Folder, connection, ports};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
+use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tidegate::io::{privileges, seccomp};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
 
@@ -171,4 +174,23 @@ fn the_process_for_scripts_is_another_and_goes_with_the_daemon() {
         assert!(Instant::now() < deadline, "the helper goes on");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The filter is that of a thread: this one is given up for it.
+#[test]
+fn no_program_can_be_started_once_calls_are_refused_and_all_else_goes_on() {
+    let given_up = std::thread::spawn(|| {
+        privileges::give_up_new_privileges().expect("anybody may");
+        seccomp::refuse_dangerous_calls().expect("the kernel has filters");
+        let started = Command::new("/bin/true").spawn();
+        assert_eq!(started.expect_err("refused").kind(), ErrorKind::PermissionDenied);
+        // SAFETY: takes a number; the thread alone would be moved.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, -1);
+        assert_eq!(std::io::Error::last_os_error().kind(), ErrorKind::PermissionDenied);
+        let thread = std::thread::spawn(|| Command::new("/bin/true").spawn().is_err());
+        assert!(thread.join().expect("threads can be begun"), "they have the filter too");
+        UdpSocket::bind("127.0.0.1:0").expect("sockets can be opened");
+        fs::read("/proc/self/status").expect("files can be read");
+    });
+    given_up.join().expect("no panic");
 }

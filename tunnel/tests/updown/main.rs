@@ -9,12 +9,16 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use tidegate::Event;
-use tidegate::connection::ChildMode;
+use tidegate::connection::{Child as ConnectionChild, ChildMode, Connection};
+use tidegate::engine::Target;
 use tidegate::event::ChildFacts;
+use tidegate::io::netstack::{Netstack, NetstackSettings};
+use tidegate::io::udp::Listen;
 use tidegate::updown::{Scripts, helper};
+use tidegate::{Event, TunnelManager};
 use tidegate_esp::{Encapsulation, SelectorPair, Spi};
-use tidegate_ike::{Cause, Culprit, Verdict};
+use tidegate_ike::crypto::Secret;
+use tidegate_ike::{Cause, ChildConfig, Culprit, Verdict};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -148,6 +152,57 @@ async fn many_children_come_at_once_and_each_has_its_script_run() {
     }
     scripts.finish(PATIENCE).await;
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 200);
+}
+
+async fn node(address: &str, inside: &str) -> (TunnelManager, Netstack) {
+    let (stack, device) = Netstack::new(NetstackSettings::new(vec![(inside.parse().unwrap(), 24)])).unwrap();
+    let addresses = vec![address.parse().unwrap()];
+    let listen = Listen { addresses, ike_port: 0, nat_port: 0, ..Listen::default() };
+    let builder = TunnelManager::builder().device(Arc::new(device)).listen(listen);
+    (builder.start().await.unwrap(), stack)
+}
+
+fn connection(us: &str, peer: &str, nets: [&str; 2], updown: &str) -> Connection {
+    let secret = Secret::new(b"known to both".to_vec());
+    let ike = tidegate_ike::Connection::psk("peer", us.parse().unwrap(), peer.parse().unwrap(), secret);
+    let config = ChildConfig::new("net", nets[0].parse().unwrap(), nets[1].parse().unwrap());
+    Connection::new(ike)
+        .with_child(ConnectionChild { updown: Some(updown.into()), ..ConnectionChild::new(config) })
+}
+
+/// Two engines in this process, each with a script of its own.
+#[tokio::test]
+async fn children_that_peers_agree_on_have_their_scripts_run_at_both_ends() {
+    let (folder, (_helper, stream)) = (Folder::new(), Helper::start());
+    let mut scripts = Scripts::start(stream).unwrap();
+    let (edge, _edge_stack) = node("127.0.78.1", "10.1.0.1").await;
+    let (cloud, _cloud_stack) = node("127.0.78.2", "10.2.0.1").await;
+    let nets = ["10.1.0.0/24", "10.2.0.0/24"];
+    let script = |name: &str| {
+        let log = folder.0.join(name);
+        format!("echo $PLUTO_VERB $PLUTO_PEER_ID $PLUTO_MY_CLIENT $PLUTO_UDP_ENC >>{}", log.display())
+    };
+    let theirs = connection("cloud.example", "edge.example", [nets[1], nets[0]], &script("cloud"));
+    cloud.load(theirs).await.unwrap();
+    let mut ours = connection("edge.example", "cloud.example", nets, &script("edge"));
+    ours.ike.remote.port = cloud.ports().1;
+    edge.load(ours.with_peer_address("127.0.78.2".parse().unwrap())).await.unwrap();
+    let (mut edge_events, mut cloud_events) = (edge.events(), cloud.events());
+    edge.initiate(Target::Connection("peer".into())).await.unwrap();
+    edge.shutdown().await;
+    cloud.shutdown().await;
+    for events in [&mut edge_events, &mut cloud_events] {
+        while let Some(event) = events.next().await {
+            scripts.heed(&event);
+        }
+    }
+    scripts.finish(PATIENCE).await;
+    let ports = [cloud.ports().1, edge.ports().1].map(|port| port.to_string());
+    let of = |peer: &str, net: &str, port: &str| {
+        format!("up-client {peer} {net} {port}\ndown-client {peer} {net} {port}\n")
+    };
+    assert_eq!(folder.read("edge"), of("cloud.example", nets[0], &ports[0]));
+    assert_eq!(folder.read("cloud"), of("edge.example", nets[1], &ports[1]));
 }
 
 #[tokio::test]
