@@ -132,6 +132,26 @@ struct Ending {
     over: bool,
 }
 
+/// Tells everybody that control has ended, however it has: who waits for events would wait for ever if it
+/// were by a panic. Routes then stay as they are, and nothing leaves in clear.
+struct End(Arc<Hub>);
+
+impl End {
+    fn tell(hub: &Hub) {
+        hub.running.store(false, Ordering::Release);
+        hub.close();
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(area = "engine", "the engine has panicked, and ends");
+        }
+        Self::tell(&self.0);
+    }
+}
+
 impl Control {
     /// Starts everything but the task itself; has to be called within a tokio runtime.
     pub(crate) fn start(parts: Parts) -> Result<Self, StartError> {
@@ -184,6 +204,7 @@ impl Control {
 
     /// Runs until it is told to shut down, or the last handle is gone.
     pub(crate) async fn run(mut self) {
+        let _end = End(Arc::clone(&self.hub));
         self.take_addresses();
         let adoption = tokio::time::sleep(ADOPTION);
         tokio::pin!(adoption);
@@ -228,8 +249,7 @@ impl Control {
     fn finish(self) {
         drop(self.packets);
         self.host.close();
-        self.hub.running.store(false, Ordering::Release);
-        self.hub.close();
+        End::tell(&self.hub);
         for reply in self.ending.into_iter().flat_map(|ending| ending.replies) {
             let _ = reply.send(());
         }
