@@ -96,9 +96,34 @@ impl VerifyTask {
         }
         let sent = self.certificates.iter().filter(|it| it.encoding == encoding::X509);
         let chain: Vec<&[u8]> = sent.map(|it| it.data.as_slice()).collect();
+        if !chain.is_empty() {
+            return self.check_chain(wanted, &chain, identity);
+        }
+        // RFC 7296 §3.6: a peer need not send what we have. The first failure stands for all.
+        let known =
+            wanted.store.known_for(identity).map(|known| self.check_chain(wanted, &[known], identity));
+        let mut failure = None;
+        for outcome in known {
+            match outcome {
+                Ok(valid_until) => return Ok(valid_until),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        match failure {
+            Some(failure) => Err(failure),
+            None => self.check_chain(wanted, &[], identity),
+        }
+    }
+
+    fn check_chain(
+        &self,
+        wanted: &RemoteCertificates,
+        chain: &[&[u8]],
+        identity: &Identity,
+    ) -> Result<WallTime, AuthFailure> {
         let end_entity = wanted
             .store
-            .verify(self.provider, &chain, &wanted.issuers, self.wall)
+            .verify(self.provider, chain, &wanted.issuers, self.wall)
             .map_err(|verdict| AuthFailure::Certificate(Box::new(verdict)))?;
         if !end_entity.certifies(identity) {
             let certified = end_entity.identities().to_vec();

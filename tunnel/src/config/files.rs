@@ -19,7 +19,7 @@ use tidegate_ike::crypto::{RING, Secret, SigningKey};
 use zeroize::Zeroizing;
 
 /// A clock that shows less is wrong: this version was made later. 2026-01-01.
-const BUILD: WallTime = WallTime(1_767_225_600);
+pub(crate) const BUILD: WallTime = WallTime(1_767_225_600);
 
 /// Nothing that belongs here is longer.
 const LONGEST: u64 = 1 << 20;

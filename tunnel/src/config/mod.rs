@@ -20,6 +20,7 @@ mod schema;
 mod values;
 
 pub use difference::Update;
+pub(crate) use files::BUILD;
 pub use files::Fingerprint;
 pub use mistake::{Fault, FileFault, Mistake, Mistakes, Place};
 pub use named::NamedConnection;

@@ -6,6 +6,7 @@
 //! - [`message`] and [`codec`] are the tree and its bytes, [`packet`] what surrounds it.
 //! - [`Server`] answers for anything that is a [`Control`], as
 //!   [`TunnelManager`](crate::manager::TunnelManager) is.
+//! - [`sections`] say who has to prove what, and [`credentials`] what by.
 //! - [`Client`] is what the command line is made of.
 //!
 //! Keys and spellings are those that charon uses, so that its tools can be used here. What its vocabulary
@@ -14,6 +15,7 @@
 mod client;
 pub mod codec;
 pub mod control;
+pub mod credentials;
 pub mod message;
 mod names;
 pub mod packet;
@@ -23,6 +25,7 @@ mod transport;
 
 pub use client::{Client, ClientError, Subscription};
 pub use control::Control;
+pub use credentials::Credentials;
 pub use message::{Element, Message};
 pub use server::{MAX_CLIENTS, PATIENCE, Server};
 

@@ -12,14 +12,16 @@
 //! Each refusal is a [`CertificateVerdict`]: which check, on which certificate.
 
 mod constraints;
+mod outline;
 mod path;
 mod revocation;
 mod store;
 mod usage;
 mod verdict;
 
-pub use revocation::{Revocation, RevocationListError};
-pub use store::{EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, TrustStore};
+pub use outline::{CertificateOutline, RevocationListOutline};
+pub use revocation::{MissingList, Revocation, RevocationListError};
+pub use store::{EndEntities, EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, Report, TrustStore};
 pub use verdict::{CertificateCheck, CertificateVerdict, NameForm, WhichCertificate};
 
 use super::algorithm::{Algorithm, AlgorithmError, KeyKind};
@@ -30,7 +32,7 @@ use crate::wire::IdPayload;
 use der::asn1::{BitString, ObjectIdentifier};
 use der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage,
     NameConstraints, SubjectAltName, SubjectKeyIdentifier,
@@ -50,16 +52,6 @@ pub(super) struct Certificate {
     public_key: Vec<u8>,
     key: Result<KeyKind, SignatureError>,
     extensions: Extensions,
-}
-
-/// What we need to know of a certificate of our own.
-pub(super) struct Outline {
-    /// Whose it is, as it is encoded.
-    pub(super) subject: DistinguishedName,
-    /// Its key, as SubjectPublicKeyInfo in DER.
-    pub(super) public_key: Vec<u8>,
-    /// Issued under its own name.
-    pub(super) self_issued: bool,
 }
 
 /// What a signature covers, and the signature: the same for certificates and revocation lists.
@@ -148,14 +140,6 @@ fn alternative_identity(name: &GeneralName) -> Option<Identity> {
     }
 }
 
-impl Outline {
-    pub(super) fn from_der(der: &[u8]) -> Result<Self, CertificateCheck> {
-        let certificate = Certificate::from_der(der)?;
-        let self_issued = certificate.is_self_issued();
-        Ok(Self { subject: certificate.subject, public_key: certificate.public_key, self_issued })
-    }
-}
-
 impl Signed {
     /// `der` is a sequence of a body, an algorithm and a signature. The body is taken as it came: encoding
     /// it again might hide what was signed.
@@ -192,6 +176,20 @@ impl Extensions {
         Ok(read)
     }
 
+    /// Where the certificate says that its issuer's revocation list is to be had, as far as HTTP goes.
+    fn list_uris(&self) -> Vec<String> {
+        let points = self.distribution_points.iter().flat_map(|points| &points.0);
+        let names = points.filter_map(|point| match &point.distribution_point {
+            Some(DistributionPointName::FullName(names)) => Some(names),
+            _ => None,
+        });
+        let uris = names.flatten().filter_map(|name| match name {
+            GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str()),
+            _ => None,
+        });
+        uris.filter(|uri| uri.len() <= LONGEST_URI && has_scheme(uri, "http")).map(str::to_owned).collect()
+    }
+
     fn take(&mut self, extension: &Extension) -> der::Result<()> {
         let value = extension.extn_value.as_bytes();
         match extension.extn_id {
@@ -222,6 +220,13 @@ impl Extensions {
 fn name(name: &x509_cert::name::Name) -> Result<DistinguishedName, CertificateCheck> {
     DistinguishedName::from_der(&encoded(name)?).map_err(|_| CertificateCheck::Malformed)
 }
+
+fn has_scheme(uri: &str, scheme: &str) -> bool {
+    uri.split_once("://").is_some_and(|(actual, _)| actual.eq_ignore_ascii_case(scheme))
+}
+
+/// Nobody needs longer ones.
+const LONGEST_URI: usize = 1024;
 
 fn encoded(value: &impl Encode) -> Result<Vec<u8>, CertificateCheck> {
     value.to_der().map_err(|_| CertificateCheck::Malformed)

@@ -21,8 +21,19 @@ pub enum Revocation {
     /// What a list revokes is refused; a missing or an old one does no harm.
     #[default]
     Relaxed,
+    /// As `Strict`, for certificates that say where lists can be had, or whose issuer is known to have one.
+    IfUri,
     /// Each certificate below the anchor needs a list of its issuer that is not out of date.
     Strict,
+}
+
+/// A revocation list that a path wanted which passed every other check, and where it can be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingList {
+    /// Whose list it is: a CA's certificate, in DER.
+    pub issuer: Vec<u8>,
+    /// Where to ask for it, the best first.
+    pub uris: Vec<String>,
 }
 
 /// Why a revocation list cannot be used.
@@ -37,6 +48,8 @@ pub enum RevocationListError {
     },
     /// A list that speaks for other issuers, or only of some reasons or of attribute certificates.
     Scope,
+    /// Not its issuer's: of another name, or not signed by it.
+    Issuer(Box<CertificateCheck>),
 }
 
 /// A revocation list, read once.
@@ -50,6 +63,7 @@ pub(super) struct RevocationList {
     /// In order, for searching.
     serials: Vec<Vec<u8>>,
     scope: Scope,
+    scope_der: Option<Vec<u8>>,
     /// The key that was found to have signed it: lists are long, and are asked for each peer.
     signed_by: OnceLock<Vec<u8>>,
 }
@@ -78,6 +92,7 @@ impl RevocationList {
             next_update: body.next_update.as_ref().map(wall),
             serials: Vec::new(),
             scope: Scope::default(),
+            scope_der: None,
             signed_by: OnceLock::new(),
         };
         for extension in body.crl_extensions.iter().flatten() {
@@ -98,7 +113,10 @@ impl RevocationList {
                     AuthorityKeyIdentifier::from_der(value).map_err(|_| RevocationListError::Malformed)?;
                 self.authority_key = authority.key_identifier.map(|key| key.as_bytes().to_vec());
             }
-            oid::ISSUING_DISTRIBUTION_POINT => self.scope = Scope::from_der(value)?,
+            oid::ISSUING_DISTRIBUTION_POINT => {
+                self.scope = Scope::from_der(value)?;
+                self.scope_der = Some(value.to_vec());
+            }
             oid::CRL_NUMBER | oid::ISSUER_ALT_NAME => {}
             other if extension.critical => {
                 return Err(RevocationListError::UnknownCriticalExtension { oid: other.to_string() });
@@ -109,10 +127,12 @@ impl RevocationList {
     }
 
     fn may_speak_for(&self, issuer: &Certificate, certificate: &Certificate) -> bool {
+        self.is_named_by(issuer) && self.scope.holds(certificate)
+    }
+
+    fn is_named_by(&self, issuer: &Certificate) -> bool {
         let keys = (&self.authority_key, &issuer.extensions.subject_key);
-        self.issuer == issuer.subject
-            && !matches!(keys, (Some(wanted), Some(held)) if wanted != held)
-            && self.scope.holds(certificate)
+        self.issuer == issuer.subject && !matches!(keys, (Some(wanted), Some(held)) if wanted != held)
     }
 
     fn check_signature(&self, provider: &Provider, issuer: &Certificate) -> Result<(), CertificateCheck> {
@@ -129,6 +149,37 @@ impl RevocationList {
         // Another thread may have been first, with the same key or with one of the same name.
         let _ = self.signed_by.set(issuer.public_key.clone());
         Ok(())
+    }
+
+    /// It is this issuer's.
+    pub(super) fn check_issuer(
+        &self,
+        provider: &Provider,
+        issuer: &Certificate,
+    ) -> Result<(), CertificateCheck> {
+        match self.is_named_by(issuer) {
+            true => self.check_signature(provider, issuer),
+            false => Err(CertificateCheck::NoRevocationList),
+        }
+    }
+
+    pub(super) fn issuer(&self) -> &DistinguishedName {
+        &self.issuer
+    }
+
+    /// When it was made, and when the next one is due.
+    pub(super) fn times(&self) -> (WallTime, Option<WallTime>) {
+        (self.this_update, self.next_update)
+    }
+
+    /// Which certificates it speaks of, as it is encoded.
+    pub(super) fn scope(&self) -> Option<&[u8]> {
+        self.scope_der.as_deref()
+    }
+
+    /// How many it revokes.
+    pub(super) fn revoked(&self) -> usize {
+        self.serials.len()
     }
 
     fn check_fresh(&self, now: WallTime) -> Result<(), CertificateCheck> {
@@ -197,16 +248,43 @@ pub(super) fn check(
     if store.revocation() == Revocation::Off {
         return Ok(());
     }
+    let mut missed = Ok(());
     for (certificate, issuer) in path.iter().zip(path.iter().skip(1)) {
-        let status = status(provider, store, certificate, issuer, now);
-        match (status, store.revocation()) {
-            (Err(CertificateCheck::Revoked), _) => return certificate.refuse(CertificateCheck::Revoked),
-            (Err(check), Revocation::Strict) => return certificate.refuse(check),
-            _ => {}
+        let Err(check) = status(provider, store, certificate, issuer, now) else { continue };
+        if check == CertificateCheck::Revoked {
+            return certificate.refuse(check);
+        }
+        let uris = uris(store, certificate, issuer);
+        let needed = match store.revocation() {
+            Revocation::Strict => true,
+            Revocation::IfUri => !uris.is_empty(),
+            Revocation::Off | Revocation::Relaxed => false,
+        };
+        // All lists of a path are asked for at once, so that strict mode need not fail once for each.
+        if !uris.is_empty() {
+            store.report(MissingList { issuer: issuer.der.clone(), uris });
+        }
+        if needed && missed.is_ok() {
+            missed = certificate.refuse(check);
         }
     }
-    Ok(())
+    missed
 }
+
+/// Where a list for a certificate can be had: what it says itself, and what is known of its issuer.
+fn uris(store: &TrustStore, certificate: &Certificate, issuer: &Certificate) -> Vec<String> {
+    let mut uris = certificate.extensions.list_uris();
+    for uri in store.list_uris(issuer) {
+        if !uris.contains(uri) {
+            uris.push(uri.clone());
+        }
+    }
+    uris.truncate(MAX_URIS);
+    uris
+}
+
+/// Addresses of one list that are looked at.
+const MAX_URIS: usize = 8;
 
 /// The newest list of the issuer decides. One that is out of date still tells what was revoked.
 fn status(
@@ -242,6 +320,7 @@ impl fmt::Display for RevocationListError {
                 write!(f, "a revocation list with the unknown critical extension {oid}")
             }
             Self::Scope => write!(f, "a revocation list of other issuers or of some reasons only"),
+            Self::Issuer(check) => write!(f, "not a revocation list of its issuer: {check}"),
         }
     }
 }

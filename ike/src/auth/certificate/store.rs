@@ -1,7 +1,7 @@
 //! What we trust: anchors, intermediates and revocation lists.
 
 use super::path::Search;
-use super::revocation::{Revocation, RevocationList, RevocationListError};
+use super::revocation::{MissingList, Revocation, RevocationList, RevocationListError};
 use super::{Certificate, CertificateCheck, CertificateVerdict, WhichCertificate};
 use crate::WallTime;
 use crate::auth::encoding;
@@ -10,6 +10,7 @@ use crate::identity::{DistinguishedName, Identity};
 use crate::wire::CertificatePayload;
 use ring::digest;
 use std::fmt;
+use std::sync::Arc;
 
 /// Certificates that we read from one peer.
 pub const MAX_CHAIN: usize = 10;
@@ -23,7 +24,24 @@ pub struct TrustStore {
     anchors: Vec<Certificate>,
     intermediates: Vec<Certificate>,
     revocation_lists: Vec<RevocationList>,
+    known: Vec<Certificate>,
+    end_entities: EndEntities,
+    list_uris: Vec<(DistinguishedName, String)>,
+    missing: Option<Report>,
 }
+
+/// Which end entities do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EndEntities {
+    /// Those with a path to an anchor, and those that are known themselves.
+    #[default]
+    Certified,
+    /// None but those that are known themselves.
+    Known,
+}
+
+/// Who wants to know which revocation lists are missing. It is called while a peer is being checked.
+pub type Report = Arc<dyn Fn(MissingList) + Send + Sync>;
 
 /// A peer's certificate that passed every check; only [`TrustStore::verify`] makes one.
 #[derive(Clone, Debug)]
@@ -45,6 +63,10 @@ impl TrustStore {
             anchors: Vec::new(),
             intermediates: Vec::new(),
             revocation_lists: Vec::new(),
+            known: Vec::new(),
+            end_entities: EndEntities::default(),
+            list_uris: Vec::new(),
+            missing: None,
         }
     }
 
@@ -64,6 +86,28 @@ impl TrustStore {
     pub fn add_revocation_list(&mut self, der: &[u8]) -> Result<(), RevocationListError> {
         self.revocation_lists.push(RevocationList::from_der(der)?);
         Ok(())
+    }
+
+    /// Adds a peer's own certificate, in DER: it does without a path to an anchor, and the peer need not send
+    /// it.
+    pub fn add_known(&mut self, der: &[u8]) -> Result<(), CertificateVerdict> {
+        self.known.push(read(der, 0)?);
+        Ok(())
+    }
+
+    /// Says which end entities do.
+    pub fn accept(&mut self, end_entities: EndEntities) {
+        self.end_entities = end_entities;
+    }
+
+    /// Adds a place to ask for the revocation list of a CA, besides what certificates say themselves.
+    pub fn add_list_uri(&mut self, issuer: DistinguishedName, uri: String) {
+        self.list_uris.push((issuer, uri));
+    }
+
+    /// Has missing revocation lists reported, of paths that pass every other check.
+    pub fn report_missing_lists(&mut self, report: Report) {
+        self.missing = Some(report);
     }
 
     /// Checks what a peer sent, its own certificate first, each in DER. If `issuers` is not empty, one of
@@ -87,10 +131,19 @@ impl TrustStore {
         }
         let Some((leaf, others)) = chain.split_first() else { return general(CertificateCheck::Missing) };
         let leaf = read(leaf, 0)?;
+        let known = self.known.iter().any(|known| known.der == leaf.der);
+        if self.end_entities == EndEntities::Known && !known {
+            return leaf.refuse(CertificateCheck::NotKnown);
+        }
         leaf.check_end_entity(now)?;
         let (sent, unread) = read_all(others);
         match Search::new(provider, self, &sent, issuers, now).run(&leaf) {
             Ok(path) => Ok(EndEntity::new(&leaf, &path)),
+            Err(verdict)
+                if verdict.check == CertificateCheck::NoTrustedIssuer && known && issuers.is_empty() =>
+            {
+                Ok(EndEntity::new(&leaf, &[&leaf]))
+            }
             // The link that is missing may be the one that could not be read.
             Err(verdict) if verdict.check == CertificateCheck::NoTrustedIssuer => {
                 Err(unread.unwrap_or(verdict))
@@ -108,6 +161,22 @@ impl TrustStore {
         match data.is_empty() {
             true => Vec::new(),
             false => vec![CertificatePayload { encoding: encoding::X509, data }],
+        }
+    }
+
+    /// Certificates that need not be sent by who has this identity, in DER.
+    pub(in crate::auth) fn known_for(&self, identity: &Identity) -> impl Iterator<Item = &[u8]> {
+        let whose = move |known: &&Certificate| known.identities().contains(identity);
+        self.known.iter().filter(whose).map(|known| known.der.as_slice())
+    }
+
+    pub(super) fn list_uris(&self, issuer: &Certificate) -> impl Iterator<Item = &String> {
+        self.list_uris.iter().filter(|(name, _)| *name == issuer.subject).map(|(_, uri)| uri)
+    }
+
+    pub(super) fn report(&self, missing: MissingList) {
+        if let Some(report) = &self.missing {
+            report(missing);
         }
     }
 
@@ -208,6 +277,8 @@ impl fmt::Debug for TrustStore {
             .field("anchors", &subjects)
             .field("intermediates", &self.intermediates.len())
             .field("revocation_lists", &self.revocation_lists.len())
-            .finish()
+            .field("known", &self.known.len())
+            .field("end_entities", &self.end_entities)
+            .finish_non_exhaustive()
     }
 }
