@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::keys::KeySink;
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::{ApiMisuse, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
@@ -158,6 +158,11 @@ impl TunnelManager {
     pub async fn apply(&self, mesh: Mesh) -> Result<Changes, Error> {
         let mesh = Box::new(mesh);
         self.ask(|reply| Command::Apply { mesh, reply }).await?
+    }
+
+    /// Who has what of all pools.
+    pub async fn pools(&self) -> Result<Vec<PoolReport>, Error> {
+        self.ask(|reply| Command::Ask(Question::Pools(reply))).await
     }
 
     /// What happens from now on.

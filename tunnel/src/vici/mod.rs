@@ -16,6 +16,7 @@ mod client;
 pub mod codec;
 pub mod control;
 pub mod credentials;
+pub mod load;
 pub mod message;
 mod names;
 pub mod packet;
