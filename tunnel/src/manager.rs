@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::io::Device;
 use crate::io::udp::{Listen, Sockets};
 use crate::mesh::{Changes, Credentials, Defaults, Mesh, MeshError};
+use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
 use crate::status::{ConnectionStatus, CountersReport};
 use std::fmt;
@@ -49,6 +50,7 @@ pub struct Builder {
     device: Option<Arc<dyn Device>>,
     listen: Listen,
     state_folder: Option<PathBuf>,
+    fetcher: Option<Fetcher>,
     routes: Option<RouteSettings>,
     threads: Threads,
     key_sink: Option<Box<dyn KeySink>>,
@@ -87,6 +89,7 @@ impl TunnelManager {
             device: None,
             listen: Listen::default(),
             state_folder: None,
+            fetcher: None,
             routes: None,
             threads: Threads::default(),
             key_sink: None,
@@ -232,6 +235,12 @@ impl Builder {
         Self { state_folder: Some(folder), ..self }
     }
 
+    /// Gets revocation lists that checks of peers lack. Without it there are only those that connections bring.
+    #[must_use]
+    pub fn revocation_lists(self, fetcher: Fetcher) -> Self {
+        Self { fetcher: Some(fetcher), ..self }
+    }
+
     /// Lets the kernel route into the device, which has to be a network interface. Its name, the sockets' ports
     /// and their mark are filled in.
     #[must_use]
@@ -281,6 +290,7 @@ impl Builder {
             sockets,
             listen: self.listen,
             state_folder: self.state_folder,
+            fetcher: self.fetcher,
             routes: self.routes,
             threads: self.threads,
             key_sink: self.key_sink,

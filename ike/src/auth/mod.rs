@@ -25,8 +25,8 @@ mod verify;
 pub use algorithm::{Algorithm, AlgorithmError, HashAlgorithm, KeyKind, accepted_hashes};
 pub use certificate::{
     CertificateCheck, CertificateOutline, CertificateVerdict, EndEntities, EndEntity, MAX_CHAIN,
-    MAX_CHAIN_LEN, MissingList, NameForm, Report, Revocation, RevocationListError, RevocationListOutline,
-    TrustStore, WhichCertificate,
+    MAX_CHAIN_LEN, NameForm, Revocation, RevocationList, RevocationListError, RevocationListOutline,
+    TrustStore, WantedList, WhichCertificate,
 };
 pub use failure::{AuthFailure, Blame, CannotSign, ExpectedMethod};
 pub use local::{LocalAuth, LocalAuthError, LocalCertificate, RsaPadding};

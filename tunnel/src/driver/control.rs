@@ -22,6 +22,7 @@ use crate::io::udp::{Listen, Sockets};
 use crate::io::{Device, Wire};
 use crate::manager::Error;
 use crate::mesh::{Changes, Credentials, Mesh};
+use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
 use crate::status::{ConnectionStatus, CountersReport};
 use crate::tables::View;
@@ -79,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) listen: Listen,
     pub(crate) state_folder: Option<PathBuf>,
+    pub(crate) fetcher: Option<Fetcher>,
     pub(crate) routes: Option<RouteSettings>,
     pub(crate) threads: Threads,
     pub(crate) key_sink: Option<Box<dyn KeySink>>,
@@ -162,7 +164,7 @@ impl Control {
             inbox,
             spis,
             requests: parts.requests,
-            jobs: Jobs::new(),
+            jobs: Jobs::new(parts.fetcher),
             lookups: Lookups::new(),
             host,
             links: Links::new(parts.credentials, parts.state_folder),

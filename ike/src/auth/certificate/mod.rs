@@ -7,7 +7,8 @@
 //! 1. clock and bounds (`store`),
 //! 2. the end entity's own certificate (`usage`),
 //! 3. a path to an anchor: each link first by what is cheap, then by signature (`path`),
-//! 4. names, issuers and revocation along the whole path (`constraints`, `revocation`).
+//! 4. names, issuers and revocation along the whole path (`constraints`, `revocation`). Lists that would tell
+//!    more, and where they are to be had, are `wanted`; nothing is fetched here.
 //!
 //! Each refusal is a [`CertificateVerdict`]: which check, on which certificate.
 
@@ -18,11 +19,13 @@ mod revocation;
 mod store;
 mod usage;
 mod verdict;
+mod wanted;
 
 pub use outline::{CertificateOutline, RevocationListOutline};
-pub use revocation::{MissingList, Revocation, RevocationListError};
-pub use store::{EndEntities, EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, Report, TrustStore};
+pub use revocation::{Revocation, RevocationList, RevocationListError};
+pub use store::{EndEntities, EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, TrustStore};
 pub use verdict::{CertificateCheck, CertificateVerdict, NameForm, WhichCertificate};
+pub use wanted::WantedList;
 
 use super::algorithm::{Algorithm, AlgorithmError, KeyKind};
 use crate::WallTime;
@@ -179,7 +182,9 @@ impl Extensions {
     /// Where the certificate says that its issuer's revocation list is to be had, as far as HTTP goes.
     fn list_uris(&self) -> Vec<String> {
         let points = self.distribution_points.iter().flat_map(|points| &points.0);
-        let names = points.filter_map(|point| match &point.distribution_point {
+        // Lists of another issuer or of some reasons only would not be taken.
+        let whole = points.filter(|point| point.reasons.is_none() && point.crl_issuer.is_none());
+        let names = whole.filter_map(|point| match &point.distribution_point {
             Some(DistributionPointName::FullName(names)) => Some(names),
             _ => None,
         });

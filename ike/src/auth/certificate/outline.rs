@@ -4,7 +4,6 @@
 use super::revocation::RevocationList;
 use super::{Certificate, CertificateCheck, RevocationListError};
 use crate::WallTime;
-use crate::crypto::Provider;
 use crate::identity::{DistinguishedName, Identity};
 
 /// What a certificate says.
@@ -39,10 +38,6 @@ pub struct RevocationListOutline {
     pub this_update: WallTime,
     /// When the next one is due.
     pub next_update: Option<WallTime>,
-    /// How many it revokes.
-    pub revoked: usize,
-    /// Which certificates it speaks of, in DER; all, where it says nothing.
-    pub scope: Option<Vec<u8>>,
 }
 
 impl CertificateOutline {
@@ -79,26 +74,8 @@ impl CertificateOutline {
 impl RevocationListOutline {
     /// Reads a revocation list in DER.
     pub fn from_der(der: &[u8]) -> Result<Self, RevocationListError> {
-        RevocationList::from_der(der).map(|list| Self::of(&list))
-    }
-
-    /// Reads one that has to be signed by a CA, whose certificate is in DER too.
-    pub fn signed_by(provider: &Provider, issuer: &[u8], der: &[u8]) -> Result<Self, RevocationListError> {
         let list = RevocationList::from_der(der)?;
-        let refused = |check| RevocationListError::Issuer(Box::new(check));
-        let issuer = Certificate::from_der(issuer).map_err(refused)?;
-        list.check_issuer(provider, &issuer).map_err(refused)?;
-        Ok(Self::of(&list))
-    }
-
-    fn of(list: &RevocationList) -> Self {
         let (this_update, next_update) = list.times();
-        Self {
-            issuer: list.issuer().clone(),
-            this_update,
-            next_update,
-            revoked: list.revoked(),
-            scope: list.scope().map(<[u8]>::to_vec),
-        }
+        Ok(Self { issuer: list.issuer().clone(), this_update, next_update })
     }
 }

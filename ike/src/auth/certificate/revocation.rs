@@ -1,4 +1,4 @@
-//! Revocation lists (RFC 5280 §5, §6.3), from memory: nothing is fetched here.
+//! Revocation lists (RFC 5280 §5, §6.3), from memory.
 
 use super::store::TrustStore;
 use super::{Certificate, CertificateCheck, CertificateVerdict, Signed, encoded, oid, wall};
@@ -7,7 +7,7 @@ use crate::crypto::Provider;
 use crate::identity::DistinguishedName;
 use der::Decode;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::DistributionPointName;
@@ -27,15 +27,6 @@ pub enum Revocation {
     Strict,
 }
 
-/// A revocation list that a path wanted which passed every other check, and where it can be had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MissingList {
-    /// Whose list it is: a CA's certificate, in DER.
-    pub issuer: Vec<u8>,
-    /// Where to ask for it, the best first.
-    pub uris: Vec<String>,
-}
-
 /// Why a revocation list cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationListError {
@@ -52,9 +43,9 @@ pub enum RevocationListError {
     Issuer(Box<CertificateCheck>),
 }
 
-/// A revocation list, read once.
+/// A revocation list, read once. That it can be read says nothing of who has signed it.
 #[derive(Debug)]
-pub(super) struct RevocationList {
+pub struct RevocationList {
     signed: Signed,
     issuer: DistinguishedName,
     authority_key: Option<Vec<u8>>,
@@ -63,7 +54,6 @@ pub(super) struct RevocationList {
     /// In order, for searching.
     serials: Vec<Vec<u8>>,
     scope: Scope,
-    scope_der: Option<Vec<u8>>,
     /// The key that was found to have signed it: lists are long, and are asked for each peer.
     signed_by: OnceLock<Vec<u8>>,
 }
@@ -77,7 +67,8 @@ struct Scope {
 }
 
 impl RevocationList {
-    pub(super) fn from_der(der: &[u8]) -> Result<Self, RevocationListError> {
+    /// Reads a list in DER.
+    pub fn from_der(der: &[u8]) -> Result<Self, RevocationListError> {
         use RevocationListError::Malformed;
         let list = CertificateList::from_der(der).map_err(|_| Malformed)?;
         let body = list.tbs_cert_list;
@@ -92,7 +83,6 @@ impl RevocationList {
             next_update: body.next_update.as_ref().map(wall),
             serials: Vec::new(),
             scope: Scope::default(),
-            scope_der: None,
             signed_by: OnceLock::new(),
         };
         for extension in body.crl_extensions.iter().flatten() {
@@ -104,6 +94,26 @@ impl RevocationList {
         Ok(read)
     }
 
+    /// Who is said to have issued it.
+    pub fn issuer(&self) -> &DistinguishedName {
+        &self.issuer
+    }
+
+    /// When it was made.
+    pub fn this_update(&self) -> WallTime {
+        self.this_update
+    }
+
+    /// When there will be a newer one.
+    pub fn next_update(&self) -> Option<WallTime> {
+        self.next_update
+    }
+
+    /// Made, and not yet to be replaced.
+    pub fn is_fresh(&self, now: WallTime) -> bool {
+        self.check_fresh(now).is_ok()
+    }
+
     /// RFC 5280 §5.2: a list with a critical extension that we do not know says nothing.
     fn take(&mut self, extension: &Extension) -> Result<(), RevocationListError> {
         let value = extension.extn_value.as_bytes();
@@ -113,10 +123,7 @@ impl RevocationList {
                     AuthorityKeyIdentifier::from_der(value).map_err(|_| RevocationListError::Malformed)?;
                 self.authority_key = authority.key_identifier.map(|key| key.as_bytes().to_vec());
             }
-            oid::ISSUING_DISTRIBUTION_POINT => {
-                self.scope = Scope::from_der(value)?;
-                self.scope_der = Some(value.to_vec());
-            }
+            oid::ISSUING_DISTRIBUTION_POINT => self.scope = Scope::from_der(value)?,
             oid::CRL_NUMBER | oid::ISSUER_ALT_NAME => {}
             other if extension.critical => {
                 return Err(RevocationListError::UnknownCriticalExtension { oid: other.to_string() });
@@ -126,7 +133,7 @@ impl RevocationList {
         Ok(())
     }
 
-    fn may_speak_for(&self, issuer: &Certificate, certificate: &Certificate) -> bool {
+    pub(super) fn may_speak_for(&self, issuer: &Certificate, certificate: &Certificate) -> bool {
         self.is_named_by(issuer) && self.scope.holds(certificate)
     }
 
@@ -135,7 +142,11 @@ impl RevocationList {
         self.issuer == issuer.subject && !matches!(keys, (Some(wanted), Some(held)) if wanted != held)
     }
 
-    fn check_signature(&self, provider: &Provider, issuer: &Certificate) -> Result<(), CertificateCheck> {
+    pub(super) fn check_signature(
+        &self,
+        provider: &Provider,
+        issuer: &Certificate,
+    ) -> Result<(), CertificateCheck> {
         // RFC 5280 §6.3.3 (f)
         if issuer.extensions.key_usage.as_ref().is_some_and(|usage| !usage.crl_sign()) {
             return Err(CertificateCheck::RevocationListKeyUsage);
@@ -151,35 +162,9 @@ impl RevocationList {
         Ok(())
     }
 
-    /// It is this issuer's.
-    pub(super) fn check_issuer(
-        &self,
-        provider: &Provider,
-        issuer: &Certificate,
-    ) -> Result<(), CertificateCheck> {
-        match self.is_named_by(issuer) {
-            true => self.check_signature(provider, issuer),
-            false => Err(CertificateCheck::NoRevocationList),
-        }
-    }
-
-    pub(super) fn issuer(&self) -> &DistinguishedName {
-        &self.issuer
-    }
-
     /// When it was made, and when the next one is due.
     pub(super) fn times(&self) -> (WallTime, Option<WallTime>) {
         (self.this_update, self.next_update)
-    }
-
-    /// Which certificates it speaks of, as it is encoded.
-    pub(super) fn scope(&self) -> Option<&[u8]> {
-        self.scope_der.as_deref()
-    }
-
-    /// How many it revokes.
-    pub(super) fn revoked(&self) -> usize {
-        self.serials.len()
     }
 
     fn check_fresh(&self, now: WallTime) -> Result<(), CertificateCheck> {
@@ -238,41 +223,44 @@ fn same_point(one: &DistributionPointName, other: &DistributionPointName) -> boo
     }
 }
 
+/// All that is known of what was revoked, and how much it matters.
+#[derive(Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    pub(super) mode: Revocation,
+    pub(super) store: &'a TrustStore,
+    /// Lists that came after the store was made.
+    pub(super) further: &'a [Arc<RevocationList>],
+}
+
 /// No certificate of the path, the anchor aside, is revoked.
 pub(super) fn check(
     provider: &Provider,
-    store: &TrustStore,
+    evidence: &Evidence<'_>,
     path: &[&Certificate],
     now: WallTime,
 ) -> Result<(), CertificateVerdict> {
-    if store.revocation() == Revocation::Off {
+    if evidence.mode == Revocation::Off {
         return Ok(());
     }
-    let mut missed = Ok(());
     for (certificate, issuer) in path.iter().zip(path.iter().skip(1)) {
-        let Err(check) = status(provider, store, certificate, issuer, now) else { continue };
+        let Err(check) = status(provider, evidence, certificate, issuer, now) else { continue };
         if check == CertificateCheck::Revoked {
             return certificate.refuse(check);
         }
-        let uris = uris(store, certificate, issuer);
-        let needed = match store.revocation() {
+        let needed = match evidence.mode {
             Revocation::Strict => true,
-            Revocation::IfUri => !uris.is_empty(),
+            Revocation::IfUri => !uris(evidence.store, certificate, issuer).is_empty(),
             Revocation::Off | Revocation::Relaxed => false,
         };
-        // All lists of a path are asked for at once, so that strict mode need not fail once for each.
-        if !uris.is_empty() {
-            store.report(MissingList { issuer: issuer.der.clone(), uris });
-        }
-        if needed && missed.is_ok() {
-            missed = certificate.refuse(check);
+        if needed {
+            return certificate.refuse(check);
         }
     }
-    missed
+    Ok(())
 }
 
 /// Where a list for a certificate can be had: what it says itself, and what is known of its issuer.
-fn uris(store: &TrustStore, certificate: &Certificate, issuer: &Certificate) -> Vec<String> {
+pub(super) fn uris(store: &TrustStore, certificate: &Certificate, issuer: &Certificate) -> Vec<String> {
     let mut uris = certificate.extensions.list_uris();
     for uri in store.list_uris(issuer) {
         if !uris.contains(uri) {
@@ -287,16 +275,17 @@ fn uris(store: &TrustStore, certificate: &Certificate, issuer: &Certificate) -> 
 const MAX_URIS: usize = 8;
 
 /// The newest list of the issuer decides. One that is out of date still tells what was revoked.
-fn status(
+pub(super) fn status(
     provider: &Provider,
-    store: &TrustStore,
+    evidence: &Evidence<'_>,
     certificate: &Certificate,
     issuer: &Certificate,
     now: WallTime,
 ) -> Result<(), CertificateCheck> {
     let mut failure = CertificateCheck::NoRevocationList;
     let mut newest: Option<&RevocationList> = None;
-    for list in store.revocation_lists().iter().filter(|list| list.may_speak_for(issuer, certificate)) {
+    let lists = evidence.store.revocation_lists().iter().chain(evidence.further.iter().map(Arc::as_ref));
+    for list in lists.filter(|list| list.may_speak_for(issuer, certificate)) {
         match list.check_signature(provider, issuer) {
             Ok(()) if newest.is_none_or(|newest| newest.this_update < list.this_update) => {
                 newest = Some(list);

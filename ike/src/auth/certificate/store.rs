@@ -1,7 +1,8 @@
 //! What we trust: anchors, intermediates and revocation lists.
 
 use super::path::Search;
-use super::revocation::{MissingList, Revocation, RevocationList, RevocationListError};
+use super::revocation::{Evidence, Revocation, RevocationList, RevocationListError};
+use super::wanted::{self, WantedList};
 use super::{Certificate, CertificateCheck, CertificateVerdict, WhichCertificate};
 use crate::WallTime;
 use crate::auth::encoding;
@@ -27,7 +28,6 @@ pub struct TrustStore {
     known: Vec<Certificate>,
     end_entities: EndEntities,
     list_uris: Vec<(DistinguishedName, String)>,
-    missing: Option<Report>,
 }
 
 /// Which end entities do.
@@ -39,9 +39,6 @@ pub enum EndEntities {
     /// None but those that are known themselves.
     Known,
 }
-
-/// Who wants to know which revocation lists are missing. It is called while a peer is being checked.
-pub type Report = Arc<dyn Fn(MissingList) + Send + Sync>;
 
 /// A peer's certificate that passed every check; only [`TrustStore::verify`] makes one.
 #[derive(Clone, Debug)]
@@ -66,7 +63,6 @@ impl TrustStore {
             known: Vec::new(),
             end_entities: EndEntities::default(),
             list_uris: Vec::new(),
-            missing: None,
         }
     }
 
@@ -105,11 +101,6 @@ impl TrustStore {
         self.list_uris.push((issuer, uri));
     }
 
-    /// Has missing revocation lists reported, of paths that pass every other check.
-    pub fn report_missing_lists(&mut self, report: Report) {
-        self.missing = Some(report);
-    }
-
     /// Checks what a peer sent, its own certificate first, each in DER. If `issuers` is not empty, one of
     /// them has to be among the CAs of the path.
     pub fn verify(
@@ -119,6 +110,49 @@ impl TrustStore {
         issuers: &[DistinguishedName],
         now: WallTime,
     ) -> Result<EndEntity, CertificateVerdict> {
+        self.verify_with(provider, chain, issuers, now, &[])
+    }
+
+    /// The same with further lists, made since the store was.
+    pub fn verify_with(
+        &self,
+        provider: &Provider,
+        chain: &[&[u8]],
+        issuers: &[DistinguishedName],
+        now: WallTime,
+        further: &[Arc<RevocationList>],
+    ) -> Result<EndEntity, CertificateVerdict> {
+        let evidence = Evidence { mode: self.revocation, store: self, further };
+        self.search(provider, chain, (issuers, now), &evidence, EndEntity::new)
+    }
+
+    /// Checks all but that lists are missing or out of date, and tells of those that are and may be had
+    /// somewhere.
+    pub(in crate::auth) fn survey(
+        &self,
+        provider: &'static Provider,
+        chain: &[&[u8]],
+        issuers: &[DistinguishedName],
+        now: WallTime,
+    ) -> Result<(EndEntity, Vec<WantedList>), CertificateVerdict> {
+        let mode = match self.revocation {
+            Revocation::Off => Revocation::Off,
+            Revocation::Relaxed | Revocation::IfUri | Revocation::Strict => Revocation::Relaxed,
+        };
+        let evidence = Evidence { mode, store: self, further: &[] };
+        self.search(provider, chain, (issuers, now), &evidence, |leaf, path| {
+            (EndEntity::new(leaf, path), wanted::lists(provider, &evidence, path, now))
+        })
+    }
+
+    fn search<T>(
+        &self,
+        provider: &Provider,
+        chain: &[&[u8]],
+        (issuers, now): (&[DistinguishedName], WallTime),
+        evidence: &Evidence<'_>,
+        found: impl FnOnce(&Certificate, &[&Certificate]) -> T,
+    ) -> Result<T, CertificateVerdict> {
         let general = |check| Err(CertificateVerdict::general(check));
         if now < self.build {
             return general(CertificateCheck::ClockBehindBuild { now, build: self.build });
@@ -137,12 +171,12 @@ impl TrustStore {
         }
         leaf.check_end_entity(now)?;
         let (sent, unread) = read_all(others);
-        match Search::new(provider, self, &sent, issuers, now).run(&leaf) {
-            Ok(path) => Ok(EndEntity::new(&leaf, &path)),
+        match Search::new(provider, evidence, &sent, issuers, now).run(&leaf) {
+            Ok(path) => Ok(found(&leaf, &path)),
             Err(verdict)
                 if verdict.check == CertificateCheck::NoTrustedIssuer && known && issuers.is_empty() =>
             {
-                Ok(EndEntity::new(&leaf, &[&leaf]))
+                Ok(found(&leaf, &[&leaf]))
             }
             // The link that is missing may be the one that could not be read.
             Err(verdict) if verdict.check == CertificateCheck::NoTrustedIssuer => {
@@ -174,12 +208,6 @@ impl TrustStore {
         self.list_uris.iter().filter(|(name, _)| *name == issuer.subject).map(|(_, uri)| uri)
     }
 
-    pub(super) fn report(&self, missing: MissingList) {
-        if let Some(report) = &self.missing {
-            report(missing);
-        }
-    }
-
     pub(super) fn anchors(&self) -> &[Certificate] {
         &self.anchors
     }
@@ -190,10 +218,6 @@ impl TrustStore {
 
     pub(super) fn intermediates(&self) -> &[Certificate] {
         &self.intermediates
-    }
-
-    pub(super) fn revocation(&self) -> Revocation {
-        self.revocation
     }
 
     pub(super) fn revocation_lists(&self) -> &[RevocationList] {

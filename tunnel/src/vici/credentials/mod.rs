@@ -2,18 +2,19 @@
 //!
 //! 1. A [`Shelf`] holds what came from one side: from clients, or from files. Clients cannot take away what
 //!    files have brought, and reading files again replaces what files brought before and nothing else.
-//! 2. [`Credentials`] has both shelves, the authorities that clients describe, and revocation lists that were
-//!    fetched. Everything is known by a key of its own, and limited in number.
+//! 2. [`Credentials`] has both shelves, and the authorities that clients describe. Everything is known by a key of its
+//!    own, and limited in number.
 //! 3. [`Credentials::local`] and [`Credentials::remote`] find what a connection's sections ask for, or say what
 //!    is [`Lacking`]. What they give has a print that is the same as long as nothing of it has changed.
-//! 4. Whoever fetches revocation lists takes [`Credentials::missing_lists`], which says what is missing for
-//!    paths that pass every other check, and brings them by [`Credentials::add_fetched_list`].
 //!
-//! All of it is plain data in memory.
+//! Revocation lists that are fetched are not kept here: what is given out says where they are to be had.
+//!
+//! All of it is plain data in memory; [`folder`] reads the files of charon.
 
 mod authority;
 mod certificate;
 mod fault;
+pub mod folder;
 mod key;
 mod lacking;
 mod list;
@@ -38,8 +39,7 @@ use remote::Stores;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use tidegate_ike::auth::{MissingList, Report};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// What we and our peers prove who we are by.
 pub struct Credentials {
@@ -47,12 +47,8 @@ pub struct Credentials {
     clients: Shelf,
     /// What files have brought.
     files: Shelf,
-    /// Revocation lists that were fetched.
-    fetched: Vec<Arc<StoredList>>,
     authorities: BTreeMap<String, Authority>,
     changes: watch::Sender<u64>,
-    report: Report,
-    missing: Option<mpsc::Receiver<MissingList>>,
     printer: Printer,
     stores: Stores,
 }
@@ -60,17 +56,11 @@ pub struct Credentials {
 impl Credentials {
     /// None yet.
     pub fn new() -> Self {
-        let (sender, missing) = mpsc::channel(MISSING);
-        // More of them than anybody could fetch at once are told again by the next peer.
-        let report: Report = Arc::new(move |missing| drop(sender.try_send(missing)));
         Self {
             clients: Shelf::default(),
             files: Shelf::default(),
-            fetched: Vec::new(),
             authorities: BTreeMap::new(),
             changes: watch::Sender::new(0),
-            report,
-            missing: Some(missing),
             printer: Printer::new(),
             stores: Stores::default(),
         }
@@ -79,11 +69,6 @@ impl Credentials {
     /// Counts up at every change.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
-    }
-
-    /// The revocation lists that are missing, as peers are checked; for one who fetches them.
-    pub fn missing_lists(&mut self) -> Option<mpsc::Receiver<MissingList>> {
-        self.missing.take()
     }
 
     /// What clients have brought.
@@ -104,10 +89,9 @@ impl Credentials {
         outcome
     }
 
-    /// Forgets what clients have brought, and fetched revocation lists. Authorities stay, as with charon.
+    /// Forgets what clients have brought, but for authorities, as charon does.
     pub fn clear(&mut self) {
         self.clients.clear();
-        self.fetched.clear();
         self.changed();
     }
 
@@ -152,30 +136,6 @@ impl Credentials {
         self.authorities.iter().map(|(name, authority)| (name.as_str(), authority))
     }
 
-    /// Adds a revocation list that was fetched for this issuer, whose certificate is in DER like the list. It
-    /// has to be signed by it, and not older than the one that is known.
-    pub fn add_fetched_list(&mut self, issuer: &[u8], list: &[u8]) -> Result<(), CredentialFault> {
-        let list = StoredList::signed_by(issuer, list)?;
-        if self.fetched.iter().any(|known| known.is_same_or_newer(&list)) {
-            return Ok(());
-        }
-        self.fetched.retain(|known| !list.replaces(known));
-        if self.fetched.len() >= Limits::LISTS {
-            return Err(CredentialFault::TooMany { what: "fetched revocation lists", limit: Limits::LISTS });
-        }
-        self.fetched.push(Arc::new(list));
-        self.changed();
-        Ok(())
-    }
-
-    /// Forgets the revocation lists that were fetched.
-    pub fn flush_fetched_lists(&mut self) {
-        if !self.fetched.is_empty() {
-            self.fetched.clear();
-            self.changed();
-        }
-    }
-
     /// Every certificate, each once.
     pub fn certificates(&self) -> impl Iterator<Item = &Arc<StoredCertificate>> {
         let of_authorities = self.authorities.values().map(Authority::certificate);
@@ -186,7 +146,7 @@ impl Credentials {
 
     /// Every revocation list, each once.
     pub fn lists(&self) -> impl Iterator<Item = &Arc<StoredList>> {
-        let all = self.clients.lists().iter().chain(self.files.lists()).chain(&self.fetched);
+        let all = self.clients.lists().iter().chain(self.files.lists());
         let mut seen = std::collections::BTreeSet::new();
         all.filter(move |list| seen.insert(list.print()))
     }
@@ -216,12 +176,9 @@ impl fmt::Debug for Credentials {
         f.debug_struct("Credentials")
             .field("clients", &self.clients)
             .field("files", &self.files)
-            .field("fetched", &self.fetched.len())
             .field("authorities", &self.authorities.len())
             .finish_non_exhaustive()
     }
 }
 
 const MAX_AUTHORITIES: usize = 512;
-/// Missing lists that wait to be asked for.
-const MISSING: usize = 64;

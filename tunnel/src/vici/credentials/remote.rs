@@ -184,7 +184,6 @@ impl Trust {
             }
         }
         store.accept(self.end_entities);
-        store.report_missing_lists(Arc::clone(&credentials.report));
         let (store, issuers) = (Arc::new(store), self.issuers.clone());
         Ok(RemoteAuth::Certificates(RemoteCertificates { store, issuers, rsa_sha1: RsaSha1::Refuse }))
     }

@@ -1,5 +1,6 @@
 //! What clients may ask for, and who does it.
 
+use super::credentials::{self, authorities, certificates, keys, secrets};
 use super::event_name::EventName;
 use super::{Hall, order, query};
 use crate::vici::control::Control;
@@ -22,6 +23,21 @@ pub(super) enum Command {
     Initiate,
     Terminate,
     Rekey,
+    LoadCert,
+    ListCerts,
+    FlushCerts,
+    LoadKey,
+    UnloadKey,
+    GetKeys,
+    LoadToken,
+    LoadShared,
+    UnloadShared,
+    GetShared,
+    LoadAuthority,
+    UnloadAuthority,
+    GetAuthorities,
+    ListAuthorities,
+    ClearCreds,
     /// All connections with all that we know of them.
     Status,
     /// What happened how often.
@@ -52,6 +68,21 @@ impl Command {
             "initiate" => Self::Initiate,
             "terminate" => Self::Terminate,
             "rekey" => Self::Rekey,
+            "load-cert" => Self::LoadCert,
+            "list-certs" => Self::ListCerts,
+            "flush-certs" => Self::FlushCerts,
+            "load-key" => Self::LoadKey,
+            "unload-key" => Self::UnloadKey,
+            "get-keys" => Self::GetKeys,
+            "load-token" => Self::LoadToken,
+            "load-shared" => Self::LoadShared,
+            "unload-shared" => Self::UnloadShared,
+            "get-shared" => Self::GetShared,
+            "load-authority" => Self::LoadAuthority,
+            "unload-authority" => Self::UnloadAuthority,
+            "get-authorities" => Self::GetAuthorities,
+            "list-authorities" => Self::ListAuthorities,
+            "clear-creds" => Self::ClearCreds,
             "tidegate-status" => Self::Status,
             "tidegate-counters" => Self::Counters,
             _ => return None,
@@ -81,7 +112,7 @@ impl Reply {
 pub(super) async fn run<C: Control>(
     command: Command,
     hall: Arc<Hall<C>>,
-    arguments: Message,
+    mut arguments: Message,
     reply: Reply,
 ) -> Message {
     match command {
@@ -94,6 +125,21 @@ pub(super) async fn run<C: Control>(
         Command::Initiate => order::initiate(&hall, &arguments, &reply).await,
         Command::Terminate => order::terminate(&hall, &arguments, &reply).await,
         Command::Rekey => order::rekey(&hall, &arguments).await,
+        Command::LoadCert => certificates::load(&hall, &arguments),
+        Command::ListCerts => certificates::list(&hall, &arguments, &reply).await,
+        Command::FlushCerts => certificates::flush(&arguments),
+        Command::LoadKey => keys::load(&hall, &mut arguments),
+        Command::UnloadKey => keys::unload(&hall, &arguments),
+        Command::GetKeys => keys::get(&hall),
+        Command::LoadToken => keys::load_token(),
+        Command::LoadShared => secrets::load(&hall, &mut arguments),
+        Command::UnloadShared => secrets::unload(&hall, &arguments),
+        Command::GetShared => secrets::get(&hall),
+        Command::LoadAuthority => authorities::load(&hall, &arguments),
+        Command::UnloadAuthority => authorities::unload(&hall, &arguments),
+        Command::GetAuthorities => authorities::get(&hall),
+        Command::ListAuthorities => authorities::list(&hall, &arguments, &reply).await,
+        Command::ClearCreds => credentials::clear(&hall),
         Command::Status => query::status(&hall, &arguments, &reply).await,
         Command::Counters => query::counters(&hall).await,
     }
