@@ -6,8 +6,10 @@ mod commands;
 mod events;
 mod fake;
 mod hostile;
+mod loading;
 mod manager;
 mod metrics;
+mod options;
 mod socket;
 #[expect(dead_code, clippy::unwrap_used, reason = "what is there serves more tests than these")]
 #[path = "../manager/support.rs"]
