@@ -1,7 +1,7 @@
 //! What the server needs of whoever it is a server for.
 
 use crate::connection::Connection;
-use crate::engine::{Selection, Target};
+use crate::engine::{Manner, Selection, Target};
 use crate::event::Event;
 use crate::manager::{Error, Events, TunnelManager};
 use crate::status::{ConnectionStatus, CountersReport};
@@ -65,11 +65,11 @@ impl Control for TunnelManager {
     type Events = Events;
 
     async fn initiate(&self, target: Target) -> Result<(), Error> {
-        self.initiate(target).await
+        self.initiate_in_any_case(target).await
     }
 
     async fn terminate(&self, selection: Selection) -> Result<usize, Error> {
-        self.terminate(selection).await
+        self.terminate(selection, Manner::Ask).await
     }
 
     async fn rekey(&self, selection: Selection) -> Result<usize, Error> {
@@ -93,7 +93,7 @@ impl Control for TunnelManager {
     }
 
     async fn update(&self, connection: Connection) -> Result<(), Error> {
-        self.load(connection).await
+        self.update(connection).await
     }
 
     async fn unload(&self, name: &str) -> Result<(), Error> {

@@ -289,9 +289,7 @@ async fn attributes_of_pools_are_known_or_refused() {
 #[tokio::test]
 async fn a_pool_in_use_is_neither_unloaded_nor_replaced() {
     let house = House::open(&Fake::default());
-    let pool = |addresses: &str| {
-        Message::new().with_section("p", Message::new().with("addrs", addresses))
-    };
+    let pool = |addresses: &str| Message::new().with_section("p", Message::new().with("addrs", addresses));
     done(&house, "load-pool", pool("10.3.0.0/24")).await;
     use tidegate::vici::Control as _;
     let mut report = house.fake.pools().await.expect("it answers").remove(0);
