@@ -12,7 +12,7 @@ use crate::driver::packets::Threads;
 use crate::engine::{LoadError, Manner, Selection, Settings, Target};
 use crate::event::Event;
 use crate::io::Device;
-use crate::io::udp::{Listen, Sockets};
+use crate::io::udp::{Listen, RawEsp, Sockets};
 use crate::mesh::{Changes, Credentials, Defaults, Mesh, MeshError};
 use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
@@ -40,6 +40,7 @@ pub struct TunnelManager {
     requests: mpsc::Sender<Command>,
     hub: Arc<Hub>,
     ports: (u16, u16),
+    raw_esp: RawEsp,
 }
 
 /// Makes a [`TunnelManager`].
@@ -219,6 +220,11 @@ impl TunnelManager {
         self.ports
     }
 
+    /// Whether ESP can go without UDP.
+    pub fn raw_esp(&self) -> RawEsp {
+        self.raw_esp
+    }
+
     /// Ends all SAs at both ends, gives back routes and sockets, and stops. Ready when that is done.
     pub async fn shutdown(&self) {
         // An engine that has stopped already needs no more of it.
@@ -308,7 +314,7 @@ impl Builder {
             self.listen.mark = Some(routes.mark);
         }
         let sockets = Arc::new(Sockets::bind(&self.listen).map_err(StartError::Bind)?);
-        let ports = sockets.local_ports();
+        let (ports, raw_esp) = (sockets.local_ports(), self.listen.raw_esp);
         if let Some(routes) = &mut self.routes {
             routes.ports = vec![ports.0, ports.1];
         }
@@ -333,7 +339,7 @@ impl Builder {
         };
         let control = Control::start(parts)?;
         tokio::spawn(control.run());
-        Ok(TunnelManager { requests, hub, ports })
+        Ok(TunnelManager { requests, hub, ports, raw_esp })
     }
 }
 

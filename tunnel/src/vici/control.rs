@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::engine::{Manner, Selection, Target};
 use crate::event::Event;
+use crate::io::udp::RawEsp;
 use crate::manager::{Error, Events, TunnelManager};
 use crate::status::{ConnectionStatus, CountersReport};
 use futures_core::Stream;
@@ -55,6 +56,9 @@ pub trait Control: Clone + Send + Sync + 'static {
 
     /// Who has what of all pools.
     fn pools(&self) -> impl Future<Output = Result<Vec<PoolReport>, Self::Error>> + Send;
+
+    /// Whether ESP can go without UDP.
+    fn raw_esp(&self) -> RawEsp;
 
     /// Listens to what happens from now on.
     fn events(&self) -> Self::Events;
@@ -110,6 +114,10 @@ impl Control for TunnelManager {
 
     async fn pools(&self) -> Result<Vec<PoolReport>, Error> {
         self.pools().await
+    }
+
+    fn raw_esp(&self) -> RawEsp {
+        self.raw_esp()
     }
 
     fn events(&self) -> Events {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tidegate::connection::Connection as Loaded;
 use tidegate::engine::{Selection, Target};
 use tidegate::event::Event;
+use tidegate::io::udp::RawEsp;
 use tidegate::status::{
     Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus, CountersReport, IkeSaStatus, TimesReport,
     Traffic,
@@ -198,6 +199,10 @@ impl Control for Fake {
 
     async fn counters(&self) -> Result<CountersReport, Refusal> {
         Ok(counters())
+    }
+
+    fn raw_esp(&self) -> RawEsp {
+        RawEsp::On
     }
 
     fn events(&self) -> Listener {
