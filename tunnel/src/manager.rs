@@ -12,7 +12,7 @@ use crate::driver::packets::Threads;
 use crate::engine::{LoadError, Manner, Selection, Settings, Target};
 use crate::event::Event;
 use crate::io::Device;
-use crate::io::udp::{Listen, Sockets};
+use crate::io::udp::{Listen, RawEsp, Sockets};
 use crate::mesh::{Changes, Credentials, Defaults, Mesh, MeshError};
 use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
@@ -25,7 +25,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::keys::KeySink;
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::{ApiMisuse, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,6 +40,7 @@ pub struct TunnelManager {
     requests: mpsc::Sender<Command>,
     hub: Arc<Hub>,
     ports: (u16, u16),
+    raw_esp: RawEsp,
 }
 
 /// Makes a [`TunnelManager`].
@@ -197,6 +198,11 @@ impl TunnelManager {
         self.ask(|reply| Command::Apply { mesh, reply }).await?
     }
 
+    /// Who has what of all pools.
+    pub async fn pools(&self) -> Result<Vec<PoolReport>, Error> {
+        self.ask(|reply| Command::Ask(Question::Pools(reply))).await
+    }
+
     /// What happens from now on.
     pub fn events(&self) -> Events {
         let (listener, inbox) = mpsc::channel(EVENTS);
@@ -212,6 +218,11 @@ impl TunnelManager {
     /// The ports that IKE, and IKE and ESP together, are reached at.
     pub fn ports(&self) -> (u16, u16) {
         self.ports
+    }
+
+    /// Whether ESP can go without UDP.
+    pub fn raw_esp(&self) -> RawEsp {
+        self.raw_esp
     }
 
     /// Ends all SAs at both ends, gives back routes and sockets, and stops. Ready when that is done.
@@ -303,7 +314,7 @@ impl Builder {
             self.listen.mark = Some(routes.mark);
         }
         let sockets = Arc::new(Sockets::bind(&self.listen).map_err(StartError::Bind)?);
-        let ports = sockets.local_ports();
+        let (ports, raw_esp) = (sockets.local_ports(), self.listen.raw_esp);
         if let Some(routes) = &mut self.routes {
             routes.ports = vec![ports.0, ports.1];
         }
@@ -328,7 +339,7 @@ impl Builder {
         };
         let control = Control::start(parts)?;
         tokio::spawn(control.run());
-        Ok(TunnelManager { requests, hub, ports })
+        Ok(TunnelManager { requests, hub, ports, raw_esp })
     }
 }
 

@@ -36,7 +36,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_ike::crypto::{RING, Random, SystemRandom};
 use tidegate_ike::keys::KeySink;
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::{ApiMisuse, Sources, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
@@ -71,6 +71,7 @@ pub(crate) enum Question {
     IsActive(Arc<str>, Reply<bool>),
     Status(Reply<Vec<ConnectionStatus>>),
     Counters(Reply<CountersReport>),
+    Pools(Reply<Vec<PoolReport>>),
 }
 
 /// The other end of a request. A caller that does not wait any more is no reason to stop what it asked for.
@@ -370,6 +371,9 @@ impl Control {
             }
             Question::Counters(reply) => {
                 let _ = reply.send(self.report());
+            }
+            Question::Pools(reply) => {
+                let _ = reply.send(self.engine.pools());
             }
         }
     }
