@@ -171,6 +171,7 @@ async fn an_address_that_a_peer_gives_reaches_the_stack_in_this_process() {
         addresses: AddressRange::from_prefix("10.9.0.0".parse().unwrap(), 24).unwrap(),
         dns: Vec::new(),
         subnets: Vec::new(),
+        attributes: Vec::new(),
     };
     cloud.load_pool(pool).await.unwrap();
     let mut giving = support::virtual_addresses("cloud.example", "edge.example", Side::Giving);

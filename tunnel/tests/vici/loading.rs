@@ -184,7 +184,8 @@ async fn list_conns_speaks_as_charon_does() {
     load(&house, office(child).with("version", 2).with("dpd_delay", "10s").with("reauth_time", "1h")).await;
     let mut seen = Vec::new();
     let mut client = house.client().await;
-    let answer = client.stream("list-conns", "list-conn", &Message::new(), |event| seen.push(event));
+    let everything = Message::new();
+    let answer = client.stream("list-conns", "list-conn", &everything, |event| seen.push(event));
     soon(answer).await.expect("known");
     let office = seen[0].section("office").expect("named after it");
     let expected = [

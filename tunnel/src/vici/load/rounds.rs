@@ -60,7 +60,8 @@ fn in_order<T>(
 }
 
 fn local_round(section: &mut Options<'_>) -> Result<LocalRound, LoadFault> {
-    let (certificates, public_keys) = credentials(section)?;
+    let certificates = certificates(section)?;
+    let public_keys = section.blobs("pubkeys", public_key)?;
     let method = method(section, End::Local, &certificates)?;
     let identity = match section.parse("id", values::identity_pattern)? {
         None | Some(IdentityPattern::Any) => None,
@@ -73,7 +74,8 @@ fn local_round(section: &mut Options<'_>) -> Result<LocalRound, LoadFault> {
 }
 
 fn remote_round(section: &mut Options<'_>) -> Result<RemoteRound, LoadFault> {
-    let (certificates, public_keys) = credentials(section)?;
+    let certificates = certificates(section)?;
+    let public_keys = section.blobs("pubkeys", public_key)?;
     let method = method(section, End::Remote, &certificates)?;
     let mut authorities = section.blobs("cacerts", certificate)?;
     authorities.extend(files(section, "cacert")?);
@@ -97,10 +99,10 @@ fn subject(certificates: &[Vec<u8>]) -> IdentityPattern {
     first.map_or(IdentityPattern::Any, |it| Identity::Dn(it.outline().subject.clone()).into())
 }
 
-fn credentials(section: &mut Options<'_>) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), LoadFault> {
+fn certificates(section: &mut Options<'_>) -> Result<Vec<Vec<u8>>, LoadFault> {
     let mut certificates = section.blobs("certs", certificate)?;
     certificates.extend(files(section, "cert")?);
-    Ok((certificates, section.blobs("pubkeys", public_key)?))
+    Ok(certificates)
 }
 
 fn method(section: &mut Options<'_>, end: End, certificates: &[Vec<u8>]) -> Result<Method, LoadFault> {
