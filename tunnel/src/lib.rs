@@ -96,6 +96,7 @@ pub mod metrics;
 pub mod notice;
 pub mod pki;
 pub mod route;
+mod stand_in;
 pub mod status;
 pub mod tables;
 pub mod vici;
