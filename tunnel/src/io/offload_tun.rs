@@ -50,6 +50,14 @@ impl OffloadTun {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    fn put(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        match rustix::io::retry_on_intr(|| rustix::io::writev(&self.descriptor, parts)) {
+            Ok(_) => Ok(()),
+            Err(Errno::NOBUFS) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl Device for OffloadTun {
@@ -73,16 +81,15 @@ impl Device for OffloadTun {
 
     fn write(&self, virtio: &VirtioHeader, parts: &[IoSlice<'_>]) -> io::Result<()> {
         let header = virtio.to_bytes();
+        if let [whole] = parts {
+            return self.put(&[IoSlice::new(&header), *whole]);
+        }
         let mut all = [IoSlice::new(&[]); PARTS_MAX];
         let count = parts.len() + 1;
         let used = all.get_mut(..count).ok_or(io::ErrorKind::InvalidInput)?;
         let given = std::iter::once(IoSlice::new(&header)).chain(parts.iter().copied());
         used.iter_mut().zip(given).for_each(|(place, part)| *place = part);
-        match rustix::io::retry_on_intr(|| rustix::io::writev(&self.descriptor, used)) {
-            Ok(_) => Ok(()),
-            Err(Errno::NOBUFS) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(error) => Err(error.into()),
-        }
+        self.put(used)
     }
 
     fn offloads(&self) -> Offloads {

@@ -14,7 +14,7 @@ pub use bind::BindError;
 pub use segments::{Joining, UdpOffloads};
 
 use super::Wire;
-use super::batch::{Arrival, Channel, ReceiveBatch, SendBatch};
+use super::batch::{Arrival, Arrivals, Channel, ReceiveBatch, SendBatch};
 use calls::Got;
 use cmsg::Message;
 use rustix::io::Errno;
@@ -197,8 +197,13 @@ impl Wire for Sockets {
             received = socket.receive_once(batch);
         }
         let Receipt { unreadable, joined } = received?;
-        self.counters.unreadable.fetch_add(unreadable as u64, Ordering::Relaxed);
-        self.counters.received_joined.fetch_add(joined as u64, Ordering::Relaxed);
+        // They stand beside what senders count up, whom an addition of nothing would disturb.
+        if unreadable > 0 {
+            self.counters.unreadable.fetch_add(unreadable as u64, Ordering::Relaxed);
+        }
+        if joined > 0 {
+            self.counters.received_joined.fetch_add(joined as u64, Ordering::Relaxed);
+        }
         Ok(batch.frames().len())
     }
 
@@ -239,38 +244,24 @@ struct Receipt {
     joined: usize,
 }
 
-/// What came into one slot.
-#[derive(Clone, Copy)]
-struct Came {
-    length: usize,
-    /// Bytes of each datagram but the last.
-    segment: usize,
-    arrival: Arrival,
-}
-
 impl Socket {
     fn receive_once(&self, batch: &mut ReceiveBatch) -> io::Result<Receipt> {
         // The kernel hands IPv4 out whole on a raw socket, but of IPv6 the payload.
         let header_len = if self.kind == Kind::Esp && self.address.is_ipv4() { calls::HEADER_MAX } else { 0 };
-        let mut came = [None; calls::BATCH];
-        let read = |got: &Got<'_>| {
-            if let Some(came) = came.get_mut(got.index) {
-                *came = self.came(got);
-            }
-        };
-        let received = calls::receive(self.fd.as_fd(), header_len, batch.slots(), read)?;
+        let (slots, mut arrivals) = batch.lend();
         let mut receipt = Receipt::default();
-        for (slot, came) in came.iter().take(received).enumerate() {
-            match came {
-                Some(came) => receipt.joined += came.lay_out(slot, batch),
-                None => receipt.unreadable += 1,
-            }
-        }
+        let note = |got: &Got<'_>| match self.came(got) {
+            Some((arrival, segment)) => receipt.joined += lay_out(got, segment, arrival, &mut arrivals),
+            None => receipt.unreadable += 1,
+        };
+        let slots = calls::receive(self.fd.as_fd(), header_len, slots, note)?;
+        batch.filled(slots);
         Ok(receipt)
     }
 
-    /// How a datagram came, or several in one piece; `None` for what is not whole.
-    fn came(&self, got: &Got<'_>) -> Option<Came> {
+    /// How a datagram came, or several in one piece, and then how long each but the last is; `None` for what is
+    /// not whole.
+    fn came(&self, got: &Got<'_>) -> Option<(Arrival, usize)> {
         // Options of IPv4 would lie where its payload is looked for; nothing sends them before ESP.
         let has_options = got.header.first().is_some_and(|first| first & 0xf != 5);
         if got.is_truncated || has_options {
@@ -292,8 +283,7 @@ impl Socket {
             Kind::Esp => with_port(remote, 0),
             Kind::Ike | Kind::Shared => remote,
         };
-        let arrival = Arrival { local, remote, traffic_class, channel: self.kind };
-        Some(Came { length: got.length, segment, arrival })
+        Some((Arrival { local, remote, traffic_class, channel: self.kind }, segment))
     }
 
     /// An address of ours; one that is unique on its link alone goes with the interface.
@@ -307,19 +297,17 @@ impl Socket {
     }
 }
 
-impl Came {
-    /// Makes frames of it, and says how many if they are several.
-    fn lay_out(&self, slot: usize, batch: &mut ReceiveBatch) -> usize {
-        let &Self { length, segment, arrival } = self;
-        if segment == 0 || segment >= length {
-            batch.arrived(slot, 0..length, arrival);
-            return 0;
-        }
-        for start in (0..length).step_by(segment) {
-            batch.arrived(slot, start..(start + segment).min(length), arrival);
-        }
-        length.div_ceil(segment)
+/// Makes frames of what came into a slot, and says how many if they are several.
+fn lay_out(got: &Got<'_>, segment: usize, arrival: Arrival, arrivals: &mut Arrivals<'_>) -> usize {
+    let length = got.length;
+    if segment == 0 || segment >= length {
+        arrivals.note(got.index, 0..length, arrival);
+        return 0;
     }
+    for start in (0..length).step_by(segment) {
+        arrivals.note(got.index, start..(start + segment).min(length), arrival);
+    }
+    length.div_ceil(segment)
 }
 
 fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
