@@ -1,11 +1,11 @@
 //! The threads that move packets.
 //!
-//! A thread sleeps in poll(2) until its device or a socket has something, a deadline of a held packet has come,
-//! or control wakes it. Then it takes a turn:
+//! A thread sleeps until its device or a socket has something, a deadline of a held packet has come, or control
+//! wakes it. Then it takes a turn:
 //!
 //! 1. Held packets are seen to.
 //! 2. Each socket in error is asked what the network has told it, and each readable one for a batch.
-//! 3. A few packets are read of the device, and what became of them is sent.
+//! 3. A packet of the device is read, or under load many, and what became of them is sent.
 //!
 //! A descriptor that fails is left alone for a while, so that nothing spins. A panic costs the packets in hand:
 //! it is told of, and the thread goes on.
