@@ -9,6 +9,7 @@ use super::cmsg::{Control, Family, Name};
 use super::segments::{is_about_joining, is_refusal};
 use super::{Kind, Socket, Sockets, is_pending, with_port};
 use crate::io::batch::{Departure, Fragmentation, SendBatch, SendFrame};
+use crate::io::clock::Clock;
 use rustix::io::Errno;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -61,6 +62,7 @@ impl Sockets {
 
     /// Sends a batch in the order of its frames and says how many went.
     pub(super) fn send_batch(&self, batch: &SendBatch) -> usize {
+        self.segments.reconsider(|| Clock.time());
         let mut rest = batch.frames();
         let mut sent = 0;
         while let Some(first) = rest.first() {
@@ -152,7 +154,7 @@ impl Sockets {
                 Err(error) if first.datagrams() > 1 && is_about_joining(&error) => {
                     let went = self.send_apart(socket, &first, failed);
                     if went > 0 && is_refusal(&error) {
-                        self.segments.refused(&error);
+                        self.segments.refused(&error, Clock.time());
                     }
                     sent += went;
                     1
@@ -183,6 +185,7 @@ impl Sockets {
     fn went(&self, outs: &[Out<'_>]) -> usize {
         let joined: usize = outs.iter().map(Out::datagrams).filter(|datagrams| *datagrams > 1).sum();
         if joined > 0 {
+            self.segments.taken();
             self.counters.sent_joined.fetch_add(joined as u64, Ordering::Relaxed);
         }
         outs.iter().map(Out::datagrams).sum()
