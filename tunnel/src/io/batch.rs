@@ -17,6 +17,9 @@ pub const DATAGRAM_MAX: usize = 1 << 16;
 const SLOTS: usize = 32;
 /// How many of them are offered where one datagram came at a time.
 const SLOTS_AT_FIRST: usize = 2;
+/// Bytes that are received at a time, as far as can be foreseen: what is opened and written soon after it came
+/// is still in the cache of its core then.
+const CACHED: usize = 1 << 17;
 /// Bytes of a send batch: what a super-packet of full segments becomes, a few times over.
 const SEND_BYTES: usize = 1 << 18;
 /// Datagrams of a send batch.
@@ -141,16 +144,18 @@ impl ReceiveBatch {
     }
 
     /// As many slots as are worth offering to a call, with where to note down what came into them: twice what
-    /// the last call has filled. A place for each has to be laid out, and where one datagram comes at a time
+    /// the last call has filled, as long as all stays in the cache. A place for each has to be laid out, and where one datagram comes at a time
     /// that would take longer than to receive it.
     pub(super) fn lend(&mut self) -> (impl ExactSizeIterator<Item = &mut [u8]>, Arrivals<'_>) {
         let slots = self.buffer.chunks_exact_mut(DATAGRAM_MAX).take(self.offered);
         (slots, Arrivals(&mut self.frames))
     }
 
-    /// So many slots were filled.
+    /// So many slots were filled, with all the frames that there are.
     pub(super) fn filled(&mut self, slots: usize) {
-        self.offered = (2 * slots).clamp(SLOTS_AT_FIRST, SLOTS);
+        let bytes: usize = self.frames.iter().map(|frame| frame.range.len()).sum();
+        let usual = bytes.checked_div(slots).unwrap_or(0).max(1);
+        self.offered = (2 * slots).min(CACHED / usual).clamp(SLOTS_AT_FIRST, SLOTS);
     }
 
     /// Says that a datagram lies at `range` of a slot. `false`, and nothing is remembered, when the slot has no

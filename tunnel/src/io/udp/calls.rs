@@ -8,8 +8,11 @@ use std::mem::{MaybeUninit, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-/// How many datagrams one call carries.
-pub(super) const BATCH: usize = 64;
+/// How many datagrams one call receives at most.
+const RECEIVED: usize = 32;
+/// How many datagrams or pieces one call sends. Enough to make little of what a call costs, and few enough for
+/// what is laid out on the stack for them to take one page, or two.
+const SENT: usize = 16;
 
 /// One received datagram, while the call's buffers are there.
 pub(super) struct Got<'a> {
@@ -50,17 +53,17 @@ impl Out<'_> {
 /// What goes in one call.
 pub(super) struct Pieces<'a> {
     /// Of these the first `count` are written.
-    places: [MaybeUninit<Out<'a>>; BATCH],
+    places: [MaybeUninit<Out<'a>>; SENT],
     count: usize,
 }
 
 impl<'a> Pieces<'a> {
     pub(super) const fn new() -> Self {
-        Self { places: [const { MaybeUninit::uninit() }; BATCH], count: 0 }
+        Self { places: [const { MaybeUninit::uninit() }; SENT], count: 0 }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.count >= BATCH
+        self.count >= SENT
     }
 
     /// Takes one more, where there is room.
@@ -111,7 +114,7 @@ impl Place {
     }
 }
 
-/// Receives up to [`BATCH`] datagrams without waiting, each into a buffer of its own; the first `header_len`
+/// Receives up to [`RECEIVED`] datagrams without waiting, each into a buffer of its own; the first `header_len`
 /// bytes of each go elsewhere. Says how many buffers were used.
 pub(super) fn receive<'b>(
     socket: BorrowedFd<'_>,
@@ -119,8 +122,8 @@ pub(super) fn receive<'b>(
     buffers: impl Iterator<Item = &'b mut [u8]>,
     mut got: impl FnMut(&Got<'_>),
 ) -> io::Result<usize> {
-    let mut places = [const { MaybeUninit::<Place>::uninit() }; BATCH];
-    let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
+    let mut places = [const { MaybeUninit::<Place>::uninit() }; RECEIVED];
+    let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; RECEIVED];
     let mut count = 0;
     for ((place, message), buffer) in places.iter_mut().zip(&mut messages).zip(buffers) {
         message.write(place.write(Place::new(header_len, buffer)).message());
@@ -183,11 +186,11 @@ pub(super) fn receive_error(
     Ok(())
 }
 
-/// Sends up to [`BATCH`] datagrams or pieces without waiting and says how many of them went; an error is about
+/// Sends up to [`SENT`] datagrams or pieces without waiting and says how many of them went; an error is about
 /// the first.
 pub(super) fn send(socket: BorrowedFd<'_>, datagrams: &mut [Out<'_>]) -> io::Result<usize> {
-    let mut parts = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH];
-    let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
+    let mut parts = [const { MaybeUninit::<libc::iovec>::uninit() }; SENT];
+    let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; SENT];
     let mut count = 0;
     for ((datagram, part), message) in datagrams.iter_mut().zip(&mut parts).zip(&mut messages) {
         let base = datagram.bytes.as_ptr().cast_mut().cast();
