@@ -1,6 +1,7 @@
 //! What control publishes and packet workers read: `esp`'s tables with what this crate adds to each SA.
 
 use crate::stand_in;
+use crate::worker::Turn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_esp::policy::Owner;
@@ -18,6 +19,15 @@ pub struct Sealing {
     pub child: Spi,
     /// What seals.
     pub esp: Outbound,
+    /// Where several workers send, one at a time does by this.
+    pub turn: Turn,
+}
+
+impl Sealing {
+    /// A half whose turn nobody has.
+    pub fn new(child: Spi, esp: Outbound) -> Self {
+        Self { child, esp, turn: Turn::default() }
+    }
 }
 
 /// The half of a child that opens.

@@ -61,6 +61,14 @@ impl Incoming {
         Self { view, joiner: Joiner::new(offloads), offloads, stages }
     }
 
+    /// Joins what its device takes in one piece by now.
+    pub fn join(&mut self, offloads: Offloads) {
+        if offloads != self.offloads {
+            self.offloads = offloads;
+            self.joiner = Joiner::new(offloads);
+        }
+    }
+
     /// Takes all of a batch.
     pub fn take(&mut self, now: Time, batch: &mut ReceiveBatch, inward: &mut impl Inward) {
         let tables = self.view.current();

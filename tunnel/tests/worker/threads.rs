@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tidegate::driver::mailbox::{Inbox, Mail, Report, Sizes, mailboxes};
-use tidegate::driver::packets::{PacketSettings, PacketThreads, Threads, Trouble};
+use tidegate::driver::packets::{PacketSettings, PacketThreads, Pinning, Threads, Trouble};
 use tidegate::io::batch::{Arrival, Channel, ReceiveBatch, SendBatch};
 use tidegate::io::{Device, Wire};
 use tidegate::notice::Notice;
@@ -144,11 +144,12 @@ impl Live {
         let threads = PacketThreads::start(PacketSettings {
             device: Arc::clone(&device) as Arc<dyn Device>,
             wire,
-            views: [node.tables.reader(), node.tables.reader()],
+            view: node.tables.reader(),
             mailboxes,
             mtus: Arc::clone(&node.mtus),
             worker: Settings::default(),
             threads,
+            pinning: Pinning::None,
         });
         Self { node, threads: threads.unwrap(), inbox, device, host }
     }

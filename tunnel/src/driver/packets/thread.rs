@@ -1,5 +1,6 @@
 //! A packet thread: waits, takes turns, survives.
 
+use super::crew::{Lane, pin_to};
 use super::turn::{In, Load, Out, Outlets};
 use super::watch::{Happened, Source, Watch};
 use super::{Bell, Trouble};
@@ -26,6 +27,9 @@ const NAP: Duration = Duration::from_micros(5);
 /// All that a thread needs.
 pub(super) struct Seat {
     pub(super) name: &'static str,
+    pub(super) lane: Lane,
+    /// Where it is to stay.
+    pub(super) core: Option<usize>,
     pub(super) outgoing: Option<Outgoing>,
     pub(super) incoming: Option<Incoming>,
     pub(super) outlets: Outlets,
@@ -37,14 +41,20 @@ pub(super) struct Seat {
 struct Works {
     out: Option<Out>,
     into: Option<In>,
+    lane: Lane,
     outlets: Outlets,
 }
 
 impl Seat {
     /// Until it is told to stop.
     pub(super) fn run(self) {
-        let Self { name, outgoing, incoming, outlets, bell, restarts } = self;
-        let mut works = Works { out: outgoing.map(Out::new), into: incoming.map(In::new), outlets };
+        let Self { name, lane, core, outgoing, incoming, outlets, bell, restarts } = self;
+        if let Some(core) = core
+            && let Err(error) = pin_to(core)
+        {
+            tracing::warn!(area = "io", %error, thread = name, "cannot stay on core {core}");
+        }
+        let mut works = Works { out: outgoing.map(Out::new), into: incoming.map(In::new), lane, outlets };
         // Whatever a panic has left half done is thrown away before anything else is done.
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| works.run(&bell))) {
             restarts.fetch_add(1, Ordering::Relaxed);
@@ -84,7 +94,8 @@ impl Works {
             watch.add(Source::Device, device.as_fd())?;
         }
         if self.into.is_some() {
-            for (number, fd) in wire.fds().into_iter().enumerate() {
+            let sockets = wire.fds().into_iter().enumerate();
+            for (number, fd) in sockets.filter(|(number, _)| self.lane.has(wire.lane(*number))) {
                 watch.add(Source::Socket(number), fd)?;
             }
         }

@@ -94,6 +94,7 @@ impl In {
             self.batch.clear();
             match outlets.wire.receive(socket, &mut self.batch) {
                 Ok(_) => {
+                    self.worker.join(outlets.device.offloads());
                     self.worker.take(now, &mut self.batch, outlets);
                     return Ok(());
                 }

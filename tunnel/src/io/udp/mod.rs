@@ -22,6 +22,7 @@ use rustix::net;
 use segments::Segments;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::num::NonZero;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +43,9 @@ pub struct Listen {
     pub raw_esp: RawEsp,
     /// Whether datagrams go in one piece where the kernel can.
     pub joining: Joining,
+    /// How many sockets share the port of ESP, each for a thread of its own: the kernel spreads peers over them, and
+    /// a peer stays with one.
+    pub lanes: NonZero<usize>,
 }
 
 /// Whether ESP goes over IP as it is. It takes CAP_NET_RAW.
@@ -87,6 +91,15 @@ pub struct SocketCounters {
     pub unreadable: u64,
 }
 
+/// How much waits at most in a socket, in bytes as the kernel counts them: more than there is of payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// To be received.
+    pub receive: usize,
+    /// To be sent.
+    pub send: usize,
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     sent: AtomicU64,
@@ -107,6 +120,8 @@ struct Socket {
     /// None for ESP.
     port: u16,
     kind: Kind,
+    /// Its number among those that share a port.
+    lane: usize,
 }
 
 type Kind = Channel;
@@ -143,6 +158,12 @@ impl Sockets {
         net::connect(&probe, &SocketAddr::new(remote, self.ports.1)).ok()?;
         let local = SocketAddr::try_from(net::getsockname(&probe).ok()?).ok()?;
         Some(local.ip())
+    }
+
+    /// How much waits at most in the socket that ESP comes to.
+    pub fn queues(&self) -> Queues {
+        let carrying = self.sockets.iter().find(|socket| socket.kind == Kind::Shared);
+        carrying.map(|socket| bind::queues(socket.fd.as_fd())).unwrap_or_default()
     }
 
     /// What goes in one piece at present.
@@ -187,6 +208,10 @@ impl SocketCounters {
 impl Wire for Sockets {
     fn fds(&self) -> Vec<BorrowedFd<'_>> {
         self.sockets.iter().map(|socket| socket.fd.as_fd()).collect()
+    }
+
+    fn lane(&self, socket: usize) -> usize {
+        self.sockets.get(socket).map_or(0, |socket| socket.lane)
     }
 
     fn receive(&self, socket: usize, batch: &mut ReceiveBatch) -> io::Result<usize> {
@@ -344,6 +369,7 @@ impl Default for Listen {
             mark: None,
             raw_esp: RawEsp::Off,
             joining: Joining::Probed,
+            lanes: NonZero::<usize>::MIN,
         }
     }
 }
