@@ -159,13 +159,13 @@ struct Bell {
 
 impl PacketThreads {
     /// Starts the threads. Of a device with one queue there is one thread to read it, whatever was asked for.
-    pub fn start(settings: PacketSettings) -> io::Result<Self> {
+    pub fn start(settings: &PacketSettings) -> io::Result<Self> {
         let device = Arc::clone(&settings.device);
         let restarts = Arc::<AtomicU64>::default();
         let mut this = Self { threads: Vec::new(), counters: Vec::new(), restarts, device };
-        for crew in crews(&settings)? {
+        for crew in crews(settings)? {
             this.counters.extend(crew.counters());
-            this.spawn(crew, &settings)?;
+            this.spawn(crew, settings)?;
         }
         Ok(this)
     }

@@ -8,7 +8,9 @@ mod granted;
 mod netlink;
 pub mod netstack;
 pub mod offload_tun;
+pub mod privileges;
 pub(crate) mod readable;
+pub mod seccomp;
 pub mod tun;
 pub mod udp;
 

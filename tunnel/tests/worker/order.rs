@@ -125,7 +125,7 @@ impl Live {
             pinning: Pinning::InOrder,
         };
         // Queues are added to the device of this namespace.
-        let threads = namespace.run(|| PacketThreads::start(settings)).unwrap();
+        let threads = namespace.run(|| PacketThreads::start(&settings)).unwrap();
         Self { namespace, _threads: threads, _inbox: inbox }
     }
 }

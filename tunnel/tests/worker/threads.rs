@@ -141,7 +141,7 @@ impl Live {
         socket.set_nonblocking(true).unwrap();
         let device = Arc::new(Pipe { socket, reads: AtomicU64::new(0), broken: AtomicBool::new(false) });
         let (mailboxes, inbox) = mailboxes(Sizes::default());
-        let threads = PacketThreads::start(PacketSettings {
+        let threads = PacketThreads::start(&PacketSettings {
             device: Arc::clone(&device) as Arc<dyn Device>,
             wire,
             view: node.tables.reader(),

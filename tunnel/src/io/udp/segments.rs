@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_kernel_that_has_refused_is_asked_again_a_minute_later_and_not_before() {
         let segments = Segments { send: true.into(), again: 0.into(), receive: true };
-        let at = |seconds| Time::from_nanos(seconds * 1_000_000_000);
+        let at = |seconds: u64| Time::from_nanos(seconds * 1_000_000_000);
         let pieces = |segments: &Segments, now| {
             segments.reconsider(|| now);
             segments.run(&frames(&[9, 9]))
