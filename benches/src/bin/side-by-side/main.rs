@@ -93,24 +93,23 @@ fn measure(report: &mut Report, round: usize, place: usize, subject: &Subject, o
 }
 
 fn own(report: &mut Report, subject: &Subject, own: Own) {
-    let (time, crowds) = match own {
-        Own::Full => (Duration::from_secs(5), &CROWDS[..]),
-        Own::Quick => (Duration::from_secs(2), &CROWDS[..2]),
+    let (time, crowds, rounds) = match own {
+        Own::Full => (Duration::from_secs(4), &CROWDS[..], 3),
+        Own::Quick => (Duration::from_secs(2), &CROWDS[..2], 1),
     };
     match own::rekeying(subject, time) {
-        Ok(rekeying) => {
-            eprintln!("{rekeying:?}");
-            report.rekeying = Some(rekeying);
-        }
+        Ok(rekeying) => report.rekeying = Some(rekeying),
         Err(failure) => eprintln!("rekeying failed: {failure}"),
     }
-    for &sas in crowds {
-        match own::crowd(subject, sas, time / 3) {
-            Ok(crowd) => {
-                eprintln!("{crowd:?}");
-                report.crowds.push(crowd);
+    for round in 0..rounds {
+        for &sas in crowds {
+            match own::crowd(subject, sas, time / 4) {
+                Ok(crowd) => {
+                    eprintln!("round {}, {sas} SAs: {:.2} Gb/s", round + 1, crowd.gigabits_per_second);
+                    report.add_crowd(round, crowd);
+                }
+                Err(failure) => eprintln!("round {}, {sas} SAs failed: {failure}", round + 1),
             }
-            Err(failure) => eprintln!("{sas} SAs failed: {failure}"),
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) svg: Option<PathBuf>,
     /// None means the usual ones.
     pub(crate) subjects: Vec<Subject>,
-    /// Whether Tidegate is measured by itself too.
+    /// How long Tidegate is measured by itself.
     pub(crate) own: Own,
 }
 

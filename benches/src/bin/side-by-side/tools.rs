@@ -6,9 +6,11 @@
 //! had is left out, and said.
 
 use crate::subject::{Kind, Subject};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// The release after the newest one of which wireguard-go is taken.
 const RELEASE: &str = "forky";
@@ -39,8 +41,8 @@ pub(crate) fn usual_subjects() -> (Vec<Subject>, Vec<String>) {
 /// The program of a kind, made or fetched if it is not there.
 pub(crate) fn find(kind: Kind) -> Result<Subject, String> {
     let (program, version) = match kind {
-        Kind::Tidegate | Kind::TidegateChaCha | Kind::TidegatePlain => (ours("tidegate", "tidegate")?, None),
-        Kind::BareAead | Kind::Bare => (ours("tidegate-benches", "bare-loop")?, None),
+        Kind::Tidegate | Kind::TidegateChaCha | Kind::TidegatePlain => (ours("tidegate")?, None),
+        Kind::BareAead | Kind::Bare => (ours("bare-loop")?, None),
         Kind::WireGuardGo => {
             let (program, version) = wireguard_go()?;
             (program, Some(version))
@@ -50,22 +52,27 @@ pub(crate) fn find(kind: Kind) -> Result<Subject, String> {
     Ok(Subject { label: kind.title().to_owned(), kind, program, version })
 }
 
-/// A program of this repository, built as we were: beside us in the target folder.
-fn ours(package: &str, name: &str) -> Result<PathBuf, String> {
+/// A program of this repository, which lies beside us in the target folder.
+fn ours(name: &str) -> Result<PathBuf, String> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        BUILT.get_or_init(|| build(&cargo)).clone()?;
+    }
     let us = std::env::current_exe().map_err(|error| error.to_string())?;
     let program = us.with_file_name(name);
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--package", package, "--bin", name]);
-        if !cfg!(debug_assertions) {
-            command.arg("--release");
-        }
-        let built = command.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
-        if !built {
-            return Err(format!("{name} cannot be built"));
-        }
-    }
     if program.exists() { Ok(program) } else { Err(format!("{} is not there", program.display())) }
+}
+
+/// Both at once, as then they share what they are made of, with us too.
+fn build(cargo: &OsStr) -> Result<(), String> {
+    let mut command = Command::new(cargo);
+    command.args(["build", "--package", "tidegate", "--package", "tidegate-benches"]);
+    command.args(["--bin", "tidegate", "--bin", "bare-loop"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let built = command.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
+    if built { Ok(()) } else { Err("it cannot be built".into()) }
 }
 
 fn charon() -> Result<PathBuf, String> {

@@ -97,6 +97,8 @@ impl Run<'_> {
     }
 
     fn tcp(&mut self) -> Result<(), String> {
+        let before = self.running.cpu_time()?;
+        let mut gigabits = 0.0;
         for (measure, from, streams) in [
             (Measure::TcpOneForth, End::One, 1),
             (Measure::TcpOneBack, End::Other, 1),
@@ -106,7 +108,10 @@ impl Run<'_> {
             let flow = Flow { from, streams, time: self.plan.tcp, rate: None };
             let carried = tcp::carry(self.lab, flow)?;
             self.note(measure, carried.gigabits_per_second());
+            gigabits += carried.gigabits();
         }
+        let spent = self.running.cpu_time()?.saturating_sub(before);
+        self.note(Measure::CpuFullSpeed, spent.as_secs_f64() / gigabits);
         Ok(())
     }
 

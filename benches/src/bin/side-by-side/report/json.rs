@@ -23,9 +23,11 @@ impl Report {
         });
         let crowds: Vec<_> = self
             .crowds
-            .iter()
-            .map(|it| {
+            .values()
+            .flat_map(|rounds| rounds.iter())
+            .map(|(round, it)| {
                 json!({
+                    "round": round,
                     "sas": it.sas,
                     "setup_seconds": it.setup.as_secs_f64(),
                     "memory": it.memory,

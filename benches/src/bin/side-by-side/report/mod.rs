@@ -20,8 +20,8 @@ pub(crate) struct Report {
     rounds: Vec<BTreeMap<usize, Figures>>,
     missing: Vec<String>,
     pub(crate) rekeying: Option<Rekeying>,
-    /// With how many SAs the one is how fast.
-    pub(crate) crowds: Vec<Crowd>,
+    /// With how many SAs the one is how fast, by round.
+    crowds: BTreeMap<u32, BTreeMap<usize, Crowd>>,
     pub(crate) took: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Report {
             subjects,
             missing,
             rekeying: None,
-            crowds: Vec::new(),
+            crowds: BTreeMap::new(),
             took: Duration::ZERO,
         }
     }
@@ -51,6 +51,19 @@ impl Report {
         if let Some(rounds) = self.rounds.get_mut(place) {
             rounds.insert(round, figures);
         }
+    }
+
+    pub(crate) fn add_crowd(&mut self, round: usize, crowd: Crowd) {
+        self.crowds.entry(crowd.sas).or_default().insert(round, crowd);
+    }
+
+    /// Of the rounds with so many SAs; and to those with one.
+    fn crowd(&self, sas: u32, value: fn(&Crowd) -> f64) -> (f64, f64) {
+        let (Some(rounds), Some((_, alone))) = (self.crowds.get(&sas), self.crowds.first_key_value()) else {
+            return (f64::NAN, f64::NAN);
+        };
+        let ratio = |(round, crowd): (&usize, &Crowd)| Some(value(crowd) / value(alone.get(round)?));
+        (median(rounds.values().map(value).collect()), median(rounds.iter().filter_map(ratio).collect()))
     }
 
     /// The subject that is held against the others: Tidegate, where it is among them.

@@ -2,7 +2,7 @@
 
 use super::{Report, Verdict};
 use crate::measure::{Better, Measure};
-use crate::own::{Crowd, Rekeying};
+use crate::own::Rekeying;
 use std::fmt::Write;
 
 /// Widths of the first column and of all others.
@@ -92,18 +92,19 @@ impl Report {
     }
 
     fn write_crowds(&self, text: &mut String) {
-        let Some(alone) = self.crowds.first() else { return };
-        text.push_str("\none SA of many\n\n");
-        for crowd in &self.crowds {
-            let Crowd { sas, setup, memory, gigabits_per_second, packets_per_second } = crowd;
+        if self.crowds.is_empty() {
+            return;
+        }
+        text.push_str("\none SA of many: medians, and ratios to one that is alone\n\n");
+        for &sas in self.crowds.keys() {
+            let (tcp, tcp_ratio) = self.crowd(sas, |it| it.gigabits_per_second);
+            let (udp, udp_ratio) = self.crowd(sas, |it| it.packets_per_second / 1e3);
+            let (memory, _) = self.crowd(sas, |it| it.memory as f64 / f64::from(1 << 20));
+            let (setup, _) = self.crowd(sas, |it| it.setup.as_secs_f64());
             let _ = writeln!(
                 text,
-                "{sas:>8} SAs{gigabits_per_second:>8.2} Gb/s x{:<6.2}{:>8.0} kp/s x{:<6.2}{:>8.1} MiB, there in {:.1} s",
-                gigabits_per_second / alone.gigabits_per_second,
-                packets_per_second / 1e3,
-                packets_per_second / alone.packets_per_second,
-                *memory as f64 / f64::from(1 << 20),
-                setup.as_secs_f64(),
+                "{sas:>8} SAs  TCP {tcp:>6.2} Gb/s x{tcp_ratio:.2}  UDP 64 B, overload {udp:>4.0} kp/s x{udp_ratio:.2}  \
+                 {memory:>6.1} MiB, there in {setup:.1} s",
             );
         }
     }
