@@ -12,7 +12,8 @@
 //! - [`route`] makes the kernel send captured traffic into the device, and nothing of it elsewhere.
 //! - [`status`] and [`event`] are what can be seen from outside; [`vici`] shows it to other processes, [`log`]
 //!   and [`metrics`] to operators.
-//! - [`config`] reads `tidegate.toml`, [`daemon`] runs what it says, [`pki`] makes certificates.
+//! - [`config`] reads `tidegate.toml`, [`setup`] makes of it what a manager needs, [`daemon`] runs what it says,
+//!   [`pki`] makes certificates.
 
 //!
 //! # Two nodes in one process
@@ -96,6 +97,7 @@ pub mod metrics;
 pub mod notice;
 pub mod pki;
 pub mod route;
+pub mod setup;
 pub mod status;
 pub mod tables;
 pub mod vici;

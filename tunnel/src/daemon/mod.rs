@@ -7,22 +7,20 @@
 //!    it is told to stop.
 //! 4. [`Daemon::shut_down`] ends the SAs at the peers.
 
-mod device;
 mod log;
 mod notify;
 mod reload;
 mod watch;
 
-pub use device::DeviceError;
+pub use crate::setup::DeviceError;
 pub use log::LogError;
 pub use watch::{Stamps, Watch};
 
-use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings, RouteTable};
+use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings};
 use crate::driver::StartError;
-use crate::io::udp::{Listen, RawEsp};
 use crate::keylog::KeyLog;
 use crate::log::Narrator;
-use crate::route::RouteSettings;
+use crate::setup;
 use crate::{Events, TunnelManager};
 use crate::{metrics, vici};
 use log::Log;
@@ -227,30 +225,17 @@ impl RunOptions {
 
 async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunError> {
     let node = &configuration.node;
-    let listen = Listen {
-        addresses: node.listen.clone(),
-        ike_port: node.port,
-        nat_port: node.nat_port,
-        mark: None,
-        raw_esp: if configuration.wants_raw_esp() { RawEsp::On } else { RawEsp::Off },
-        ..Listen::default()
-    };
-    let device = device::open(&node.device).map_err(RunError::Device)?;
+    let device = setup::device(&node.device).map_err(RunError::Device)?;
+    let listen = setup::listen(configuration);
     let mut builder = TunnelManager::builder().device(device).listen(listen).state_folder(node.state.clone());
     if node.device.kind == DeviceKind::Tun {
-        builder = builder.routes(routes(node));
+        builder = builder.routes(setup::routes(node));
     }
     if let Some(folder) = &node.key_log {
         let log = KeyLog::open(folder).map_err(|error| RunError::KeyLog { path: folder.clone(), error })?;
         builder = builder.key_sink(Box::new(log));
     }
     builder.start().await.map_err(RunError::Start)
-}
-
-fn routes(node: &NodeSettings) -> RouteSettings {
-    let RouteTable { table, priority, mark } = node.routes;
-    let mtu = Some(node.device.mtu.into());
-    RouteSettings { table, priority, mark, mtu, ..RouteSettings::default() }
 }
 
 async fn serve_metrics(manager: &TunnelManager, address: SocketAddr) -> Result<metrics::Server, RunError> {

@@ -28,7 +28,8 @@ pub enum DeviceError {
     Nothing(io::Error),
 }
 
-pub(super) fn open(settings: &DeviceSettings) -> Result<Arc<dyn Device>, DeviceError> {
+/// Opens what a configuration says; an interface is brought up.
+pub fn device(settings: &DeviceSettings) -> Result<Arc<dyn Device>, DeviceError> {
     match settings.kind {
         DeviceKind::None => {
             let never = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
