@@ -15,8 +15,8 @@ use tidegate_ike::auth::{
     LocalAuth, LocalCertificate, RemoteAuth, RemoteCertificates, Revocation, RsaPadding, RsaSha1, TrustStore,
 };
 use tidegate_ike::connection::{
-    ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, EncapsulationPolicy, IkeLifetimes,
-    LocalEnd, RemoteEnd, Retransmission,
+    ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, EncapsulationPolicy, Fragmentation,
+    IkeLifetimes, LocalEnd, RemoteEnd, RequestCertificates, Retransmission, SendCertificates, Unique,
 };
 use tidegate_ike::crypto::{RING, Secret, SigningKey, SystemRandom, pem};
 use tidegate_ike::identity::{Identity, IdentityPattern};
@@ -337,19 +337,28 @@ fn connection(
 ) -> Connection {
     Connection {
         name: edge_name(peer).into(),
-        local: LocalEnd { identity, auth, addresses: Vec::new(), port: 500 },
-        remote: RemoteEnd { identity: expected, auth: Arc::clone(remote), addresses, port: 500 },
+        local: LocalEnd { identity, auth, further: Vec::new(), addresses: Vec::new(), port: 500 },
+        remote: RemoteEnd {
+            identity: expected,
+            auth: Arc::clone(remote),
+            further: Vec::new(),
+            addresses,
+            port: 500,
+        },
         proposals: IkeProposal::parse_list("aes128gcm16-prfsha256-x25519").expect("a proposal"),
         children: vec![Arc::clone(child)],
         lifetimes: IkeLifetimes::default(),
         liveness: Some(Duration::from_secs(10)),
         retransmission: Retransmission::default(),
-        fragment_size: Some(1280),
+        fragmentation: Fragmentation::default(),
         encapsulation: EncapsulationPolicy::Udp,
         mobike: false,
         childless: Childless::Allow,
         request_addresses: Vec::new(),
         pools: Vec::new(),
         verify_pfs: false,
+        send_certificates: SendCertificates::default(),
+        request_certificates: RequestCertificates::default(),
+        unique: Unique::default(),
     }
 }

@@ -82,7 +82,7 @@ class Target(Sized):
         ("child", Text),
         ("ike_sa", c.c_uint64),
         ("spi", c.c_uint32),
-        ("reserved", c.c_uint32),
+        ("reqid", c.c_uint32),
     ]
 
 

@@ -191,6 +191,10 @@ enum tidegate_event_kind
   TIDEGATE_EVENT_KIND_CHILD_CLOSED = 23,
   // A child was refused, as another peer's carries its traffic already.
   TIDEGATE_EVENT_KIND_PREFIX_TAKEN = 24,
+  // A child has come up. Those that take its place with new keys are no news.
+  TIDEGATE_EVENT_KIND_CHILD_UP = 25,
+  // A child that was told of as up is gone, and none with new keys took its place.
+  TIDEGATE_EVENT_KIND_CHILD_DOWN = 26,
   // Our own addresses have changed.
   TIDEGATE_EVENT_KIND_ADDRESSES_CHANGED = 30,
   // Something that an operator should look at; everything goes on.
@@ -248,6 +252,8 @@ enum tidegate_action
   TIDEGATE_ACTION_TERMINATE = 2,
   // Give new keys.
   TIDEGATE_ACTION_REKEY = 3,
+  // Take down here at once. The peer is told once, and not waited for.
+  TIDEGATE_ACTION_TERMINATE_BY_FORCE = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -480,6 +486,7 @@ struct tidegate_engine_options {
 // - `child`, with or without `connection`: a child, or all of that name.
 // - `ike_sa`: an IKE SA by its number. Not to be set up.
 // - `spi`: a child SA by its inbound SPI. Not to be set up.
+// - `reqid`: all child SAs of this number. Not to be set up.
 // - nothing at all: everything. Not to be set up.
 struct tidegate_target {
   // sizeof(struct tidegate_target)
@@ -492,8 +499,8 @@ struct tidegate_target {
   uint64_t ike_sa;
   // Inbound SPI of a child SA.
   uint32_t spi;
-  // Always 0.
-  uint32_t reserved;
+  // Number that child SAs are known by from outside, fixed in their configuration or given by the engine.
+  uint32_t reqid;
 };
 
 // A datagram on its way to a peer or from one.
@@ -554,7 +561,7 @@ struct tidegate_event_info {
   int32_t code;
   // TIDEGATE_CULPRIT
   uint32_t culprit;
-  // Of a request or a capture.
+  // Of a request or a capture; of a child that is up or down, the one that it is known by from outside.
   uint64_t number;
   // How many, or how long.
   uint64_t count;

@@ -162,3 +162,30 @@ impl From<tunnel::engine::LoadError> for Failure {
         Self::new(tidegate_code::Config, error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_panic_gets_past_the_border() {
+        let mut error = std::ptr::null_mut();
+        // SAFETY: there is room for a pointer.
+        let code = unsafe { guard(&raw mut error, || panic!("on purpose")) };
+        assert_eq!(code, tidegate_code::Bug);
+        // SAFETY: a code other than Ok comes with an error.
+        let text = unsafe { tidegate_error_message(error).read("the message") };
+        assert!(text.is_ok_and(|text| text == "a mistake in the library: on purpose"));
+        // SAFETY: it is ours, and not used any more.
+        unsafe { tidegate_error_free(error) };
+        assert_eq!(guarded(7, || panic!("on purpose")), 7);
+    }
+
+    #[test]
+    fn a_place_that_was_never_set_is_overwritten_where_all_is_well() {
+        let mut error = std::ptr::dangling_mut();
+        // SAFETY: there is room for a pointer, and what stands there is not looked at.
+        assert_eq!(unsafe { guard(&raw mut error, || Ok(())) }, tidegate_code::Ok);
+        assert!(error.is_null());
+    }
+}

@@ -9,6 +9,7 @@ use crate::text::tidegate_text;
 use std::net::{IpAddr, SocketAddr};
 use tidegate_esp::{SelectorPair, TrafficSelector};
 use tidegate_ike::{Path, Verdict};
+use tunnel::event::ChildFacts;
 use tunnel::log::{Level, Narrator};
 
 /// What kind of event it is. There may be new ones in later versions: leave out what is not known.
@@ -58,6 +59,10 @@ pub enum tidegate_event_kind {
     ChildClosed = 23,
     /// A child was refused, as another peer's carries its traffic already.
     PrefixTaken = 24,
+    /// A child has come up. Those that take its place with new keys are no news.
+    ChildUp = 25,
+    /// A child that was told of as up is gone, and none with new keys took its place.
+    ChildDown = 26,
     /// Our own addresses have changed.
     AddressesChanged = 30,
     /// Something that an operator should look at; everything goes on.
@@ -127,7 +132,7 @@ pub struct tidegate_event_info {
     pub code: i32,
     /// TIDEGATE_CULPRIT
     pub culprit: u32,
-    /// Of a request or a capture.
+    /// Of a request or a capture; of a child that is up or down, the one that it is known by from outside.
     pub number: u64,
     /// How many, or how long.
     pub count: u64,
@@ -295,6 +300,15 @@ impl tidegate_event {
                 self.spi = child.value();
                 Kind::PrefixTaken
             }
+            Event::ChildUp(child) => {
+                self.fill_facts(child);
+                Kind::ChildUp
+            }
+            Event::ChildDown { child, verdict } => {
+                self.fill_facts(child);
+                self.blame(verdict);
+                Kind::ChildDown
+            }
             Event::AddressesChanged(_) => Kind::AddressesChanged,
             Event::Trouble { .. } => Kind::Trouble,
             Event::Missed(count) => {
@@ -370,6 +384,15 @@ impl tidegate_event {
             }
             _ => Kind::Other,
         }
+    }
+
+    fn fill_facts(&mut self, child: &ChildFacts) {
+        self.number = child.reqid.into();
+        self.spi = child.spi_in.value();
+        self.texts.child = child.child.to_string();
+        self.texts.peer = child.remote_id.to_string();
+        self.carries(&child.selectors);
+        (self.local, self.remote) = (Some(child.local), Some(child.remote));
     }
 
     fn blame(&mut self, verdict: &Verdict) {

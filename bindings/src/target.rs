@@ -14,6 +14,7 @@ use tunnel::engine::{Selection, Target};
 /// - `child`, with or without `connection`: a child, or all of that name.
 /// - `ike_sa`: an IKE SA by its number. Not to be set up.
 /// - `spi`: a child SA by its inbound SPI. Not to be set up.
+/// - `reqid`: all child SAs of this number. Not to be set up.
 /// - nothing at all: everything. Not to be set up.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -28,8 +29,8 @@ pub struct tidegate_target {
     pub ike_sa: u64,
     /// Inbound SPI of a child SA.
     pub spi: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Number that child SAs are known by from outside, fixed in their configuration or given by the engine.
+    pub reqid: u32,
 }
 
 growing!(tidegate_target);
@@ -40,6 +41,7 @@ pub(crate) struct Wanted {
     child: Option<Arc<str>>,
     ike_sa: Option<u64>,
     spi: Option<Spi>,
+    reqid: Option<u32>,
 }
 
 impl Wanted {
@@ -56,10 +58,12 @@ impl Wanted {
         if target.spi != 0 && spi.is_none() {
             return Err(Failure::argument(format_args!("there is no SPI {:#x}", target.spi)));
         }
-        let wanted = Self { connection: named(connection), child: named(child), ike_sa, spi };
+        let reqid = (target.reqid != 0).then_some(target.reqid);
+        let wanted = Self { connection: named(connection), child: named(child), ike_sa, spi, reqid };
         let by_name = usize::from(wanted.connection.is_some() || wanted.child.is_some());
-        if by_name + usize::from(ike_sa.is_some()) + usize::from(spi.is_some()) > 1 {
-            return Err(Failure::argument("name a connection or child, an IKE SA, or an SPI"));
+        let by_number = [ike_sa.is_some(), spi.is_some(), reqid.is_some()].map(usize::from);
+        if by_name + by_number.iter().sum::<usize>() > 1 {
+            return Err(Failure::argument("name a connection or child, an IKE SA, an SPI, or a reqid"));
         }
         Ok(wanted)
     }
@@ -78,6 +82,7 @@ impl Wanted {
             Self { connection: Some(connection), .. } => Selection::Connection(connection),
             Self { ike_sa: Some(number), .. } => Selection::IkeSa(number),
             Self { spi: Some(spi), .. } => Selection::ChildSa(spi),
+            Self { reqid: Some(reqid), .. } => Selection::Reqid(reqid),
             _ => Selection::All,
         }
     }

@@ -15,7 +15,7 @@ fn header() -> PathBuf {
 fn the_header_is_what_the_sources_say() {
     let config = cbindgen::Config::from_file(folder().join("cbindgen.toml")).expect("a configuration");
     let sources = cbindgen::Builder::new().with_config(config);
-    let sources = files(&folder().join("src")).into_iter().fold(sources, |all, file| all.with_src(file));
+    let sources = files(&folder().join("src")).into_iter().fold(sources, cbindgen::Builder::with_src);
     let mut made = Vec::new();
     sources.generate().expect("a header").write(&mut made);
     if std::env::var_os("TIDEGATE_BLESS").is_some() {

@@ -5,8 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use std::fmt::Debug;
 use tidegate_ike::wire::{
-    AuthRequest, AuthResponse, CreateChildRequest, CreateChildResponse, ExchangeType, Header, Informational,
-    MessageError, PayloadChain, Payloads, SaInitRequest, SaInitResponse, Sealed, unpad,
+    AuthRequest, AuthResponse, CreateChildRequest, CreateChildResponse, ExchangeType, FurtherRequest,
+    FurtherResponse, Header, Informational, MessageError, PayloadChain, Payloads, SaInitRequest, SaInitResponse, Sealed, unpad,
 };
 
 fuzz_target!(|datagram: &[u8]| {
@@ -34,8 +34,14 @@ fn exchange(header: &Header, first: u8, body: &[u8]) {
     match (header.exchange, header.response) {
         (ExchangeType::IkeSaInit, false) => check(first, body, SaInitRequest::parse, SaInitRequest::emit),
         (ExchangeType::IkeSaInit, true) => check(first, body, SaInitResponse::parse, SaInitResponse::emit),
-        (ExchangeType::IkeAuth, false) => check(first, body, AuthRequest::parse, AuthRequest::emit),
-        (ExchangeType::IkeAuth, true) => check(first, body, AuthResponse::parse, AuthResponse::emit),
+        (ExchangeType::IkeAuth, false) => {
+            check(first, body, AuthRequest::parse, AuthRequest::emit);
+            check(first, body, FurtherRequest::parse, FurtherRequest::emit);
+        }
+        (ExchangeType::IkeAuth, true) => {
+            check(first, body, AuthResponse::parse, AuthResponse::emit);
+            check(first, body, FurtherResponse::parse, FurtherResponse::emit);
+        }
         (ExchangeType::CreateChildSa, false) => {
             check(first, body, CreateChildRequest::parse, CreateChildRequest::emit);
         }

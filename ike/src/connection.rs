@@ -10,6 +10,7 @@ use crate::narrow::ConfiguredSelector;
 use crate::nat::SourceClaim;
 use crate::output::{Framing, Path};
 use crate::proposal::{EspProposal, IkeProposal};
+use crate::wire::CertificatePayload;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,8 @@ pub struct Connection {
     pub liveness: Option<Duration>,
     /// How requests are sent again.
     pub retransmission: Retransmission,
-    /// Largest datagram of a fragmented message, UDP payload; `None` never fragments (RFC 7383).
-    pub fragment_size: Option<u16>,
+    /// What to do with messages that are too long for one datagram (RFC 7383).
+    pub fragmentation: Fragmentation,
     /// What to do about NATs.
     pub encapsulation: EncapsulationPolicy,
     /// Speak MOBIKE (RFC 4555).
@@ -48,6 +49,12 @@ pub struct Connection {
     pub pools: Vec<Arc<str>>,
     /// Find out at set-up whether both ends agree on PFS, which IKE_AUTH cannot show.
     pub verify_pfs: bool,
+    /// When our certificates are sent.
+    pub send_certificates: SendCertificates,
+    /// Whether the peer is told which certificates we can check.
+    pub request_certificates: RequestCertificates,
+    /// How many IKE SAs there may be between the same two identities.
+    pub unique: Unique,
 }
 
 /// Our side of a connection.
@@ -57,10 +64,30 @@ pub struct LocalEnd {
     pub identity: Identity,
     /// How we prove it.
     pub auth: Arc<LocalAuth>,
+    /// What else we prove, round after round (RFC 4739).
+    pub further: Vec<LocalIdentity>,
     /// Addresses we may be reached at; empty for any.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Vec<AddressRange>,
     /// The port that IKE_SA_INIT leaves from.
     pub port: u16,
+}
+
+/// Somebody that we are, and how we prove it.
+#[derive(Clone, Debug)]
+pub struct LocalIdentity {
+    /// Who we say we are.
+    pub identity: Identity,
+    /// How we prove it.
+    pub auth: Arc<LocalAuth>,
+}
+
+/// Somebody that the peer has to be, and how it has to prove it.
+#[derive(Clone, Debug)]
+pub struct RemoteIdentity {
+    /// Who it must be.
+    pub identity: IdentityPattern,
+    /// How it must prove it.
+    pub auth: Arc<RemoteAuth>,
 }
 
 /// The peer's side of a connection.
@@ -70,6 +97,8 @@ pub struct RemoteEnd {
     pub identity: IdentityPattern,
     /// How it must prove it.
     pub auth: Arc<RemoteAuth>,
+    /// What else it must prove, round after round (RFC 4739).
+    pub further: Vec<RemoteIdentity>,
     /// Where it may come from; empty for anywhere. An initiator goes to the first single address.
     pub addresses: Vec<AddressRange>,
     /// The port that IKE_SA_INIT goes to. Any other than 500 means that the first packet already carries
@@ -78,7 +107,7 @@ pub struct RemoteEnd {
 }
 
 /// Subnets, algorithms and limits of a child.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildConfig {
     /// Its name.
     pub name: Arc<str>,
@@ -135,6 +164,17 @@ pub struct ChildLifetimes {
     pub jitter: Duration,
     /// Limits by volume, for the packet side.
     pub volume: Limits,
+    /// Up to this much is taken off the soft limits of `volume` at random.
+    pub volume_jitter: Volume,
+}
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 /// How requests are sent again: the n-th time after `first` × `factor`ⁿ.
@@ -169,8 +209,59 @@ pub enum Childless {
     Never,
     /// Where there is no child to start with and the peer can.
     Allow,
-    /// Always; every child goes through CREATE_CHILD_SA, with its own key exchange.
+    /// Wherever the peer can; every child goes through CREATE_CHILD_SA, with its own key exchange.
     Prefer,
+    /// Always: a peer that cannot, or does not, gets no IKE SA.
+    Force,
+}
+
+/// What to do with messages that are too long for one datagram (RFC 7383).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragmentation {
+    /// Where the peer can put them together they go in fragments, each a datagram of at most so many bytes of
+    /// UDP payload.
+    Offer(u16),
+    /// The peer's are put together; ours go whole.
+    AcceptOnly,
+    /// Not even the peer's are put together.
+    Never,
+}
+
+/// When our certificates are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SendCertificates {
+    /// Where the peer has asked for any.
+    IfAsked,
+    /// With every AUTH.
+    #[default]
+    Always,
+    /// Not at all: the peer has them.
+    Never,
+}
+
+/// Whether the peer is told which certificates we can check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestCertificates {
+    /// It is.
+    #[default]
+    Yes,
+    /// It is not: it sends what it has, or nothing where we have it.
+    No,
+}
+
+/// How many IKE SAs there may be between the same two identities, under one connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unique {
+    /// Any number, even after the peer has said that it has no other (INITIAL_CONTACT), which we do not say
+    /// either.
+    Never,
+    /// Any number; one that says that the peer has no other ends those before it.
+    #[default]
+    No,
+    /// The oldest stays, others are refused, unless they come from where it does: those may take its place.
+    Keep,
+    /// The newest stays.
+    Replace,
 }
 
 /// An address asked of the responder.
@@ -201,6 +292,7 @@ impl Default for ChildLifetimes {
             overtime: Duration::from_secs(6 * 60),
             jitter: Duration::from_secs(6 * 60),
             volume: Limits::NONE,
+            volume_jitter: Volume::default(),
         }
     }
 }
@@ -235,10 +327,17 @@ impl Connection {
     ) -> Self {
         Self {
             name: name.into(),
-            local: LocalEnd { identity: local, auth: Arc::new(local_auth), addresses: Vec::new(), port: 500 },
+            local: LocalEnd {
+                identity: local,
+                auth: Arc::new(local_auth),
+                further: Vec::new(),
+                addresses: Vec::new(),
+                port: 500,
+            },
             remote: RemoteEnd {
                 identity: remote,
                 auth: Arc::new(remote_auth),
+                further: Vec::new(),
                 addresses: Vec::new(),
                 port: 500,
             },
@@ -247,13 +346,16 @@ impl Connection {
             lifetimes: IkeLifetimes::default(),
             liveness: Some(Duration::from_secs(10)),
             retransmission: Retransmission::default(),
-            fragment_size: Some(1280),
+            fragmentation: Fragmentation::default(),
             encapsulation: EncapsulationPolicy::Udp,
             mobike: true,
             childless: Childless::Allow,
             request_addresses: Vec::new(),
             pools: Vec::new(),
             verify_pfs: false,
+            send_certificates: SendCertificates::default(),
+            request_certificates: RequestCertificates::default(),
+            unique: Unique::default(),
         }
     }
 }
@@ -283,6 +385,20 @@ impl Retransmission {
     }
 }
 
+impl Default for Fragmentation {
+    /// What fits any path.
+    fn default() -> Self {
+        Self::Offer(1280)
+    }
+}
+
+impl Fragmentation {
+    /// Whether the peer is told that we put fragments together.
+    pub(crate) fn is_offered(self) -> bool {
+        self != Self::Never
+    }
+}
+
 impl EncapsulationPolicy {
     /// What our messages say of the address they leave from.
     pub(crate) fn claim(self) -> SourceClaim {
@@ -297,14 +413,75 @@ impl Connection {
             Framing::Bare => 0,
             Framing::Marked => NON_ESP_MARKER.len(),
         };
-        self.fragment_size.map(|size| usize::from(size).saturating_sub(marker))
+        match self.fragmentation {
+            Fragmentation::Offer(size) => Some(usize::from(size).saturating_sub(marker)),
+            Fragmentation::AcceptOnly | Fragmentation::Never => None,
+        }
+    }
+}
+
+impl Connection {
+    /// What the peer is told that we can check.
+    pub(crate) fn certificate_requests(&self) -> Vec<CertificatePayload> {
+        if self.request_certificates == RequestCertificates::No {
+            return Vec::new();
+        }
+        let mut all = self.remote.auth.certificate_requests();
+        for further in &self.remote.further {
+            let more = further.auth.certificate_requests();
+            all.extend(more.into_iter().filter(|request| !all.contains(request)).collect::<Vec<_>>());
+        }
+        all
+    }
+
+    /// The certificates that go with a proof of ours.
+    pub(crate) fn certificates(&self, auth: &LocalAuth, asked: Asked) -> Vec<CertificatePayload> {
+        match (self.send_certificates, asked) {
+            (SendCertificates::Always, _) | (SendCertificates::IfAsked, Asked::Yes) => auth.certificates(),
+            (SendCertificates::Never, _) | (SendCertificates::IfAsked, Asked::No) => Vec::new(),
+        }
+    }
+
+    /// Whether an end has more than one thing to prove (RFC 4739).
+    pub(crate) fn has_rounds(&self) -> bool {
+        !self.local.further.is_empty() || !self.remote.further.is_empty()
+    }
+
+    /// Who we say that we are in a round, counted from 0, and how we prove it.
+    pub(crate) fn our_round(&self, round: usize) -> Option<(&Identity, &Arc<LocalAuth>)> {
+        match round.checked_sub(1) {
+            None => Some((&self.local.identity, &self.local.auth)),
+            Some(further) => self.local.further.get(further).map(|it| (&it.identity, &it.auth)),
+        }
+    }
+
+    /// Who the peer has to be in a round, and how it has to prove it.
+    pub(crate) fn their_round(&self, round: usize) -> Option<(&IdentityPattern, &Arc<RemoteAuth>)> {
+        match round.checked_sub(1) {
+            None => Some((&self.remote.identity, &self.remote.auth)),
+            Some(further) => self.remote.further.get(further).map(|it| (&it.identity, &it.auth)),
+        }
+    }
+}
+
+/// Whether the peer has said what certificates it can check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Yes,
+    No,
+}
+
+impl Asked {
+    /// By these requests.
+    pub(crate) fn by(requests: &[CertificatePayload]) -> Self {
+        if requests.is_empty() { Self::No } else { Self::Yes }
     }
 }
 
 impl LocalEnd {
     /// Whether the connection may use this address of ours.
     pub fn allows(&self, address: IpAddr) -> bool {
-        self.addresses.is_empty() || self.addresses.contains(&address)
+        self.addresses.is_empty() || self.addresses.iter().any(|range| range.contains(address))
     }
 }
 

@@ -3,7 +3,7 @@
 //! An SA reaches nothing of another SA. What concerns the endpoint's tables, or another SA, it leaves
 //! behind as an [`Effect`]; the endpoint carries it out when the step is over.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Unique};
 use crate::counters::Counters;
 use crate::crypto::{GroupId, Provider, Random};
 use crate::event::Event;
@@ -21,8 +21,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_esp::Spi;
 use tidegate_esp::spi::SpiAllocator;
+use tidegate_esp::{AddressRange, Spi};
 
 /// Everything of an endpoint but its table of SAs.
 pub(crate) struct Core {
@@ -85,6 +85,8 @@ pub(crate) enum Effect {
         /// It held no other SA with us when it began this one, which was not before then.
         alone_since: Option<u64>,
     },
+    /// An IKE SA that another may have taken the place of has had its time.
+    Displaced(SaId),
     /// A half-open SA is half-open no more.
     HalfOpenOver(SaId),
     /// Set up an IKE SA anew, to take the place of this one.
@@ -143,11 +145,12 @@ impl Core {
     /// The address of ours to reach a peer from: the one that its packets leave from where that is known and
     /// the connection may use it, and the first that it may use elsewhere.
     pub(crate) fn local_for(&self, connection: &Connection, remote: IpAddr) -> Option<IpAddr> {
-        let configured = connection.local.addresses.iter().chain(&self.local_addresses);
+        let hosts = connection.local.addresses.iter().filter(|range| range.start() == range.end());
+        let mut configured = hosts.map(AddressRange::start).chain(self.local_addresses.iter().copied());
         let fits = |local: &IpAddr| local.is_ipv4() == remote.is_ipv4() && connection.local.allows(*local);
         let known = self.sources.as_ref().and_then(|sources| sources.towards(remote));
         let known = known.filter(|local| fits(local) && self.local_addresses.contains(local));
-        known.or_else(|| configured.copied().find(fits))
+        known.or_else(|| configured.find(fits))
     }
 
     /// The next place in the order in which SAs begin and are established: clocks are too coarse for it.
@@ -197,6 +200,16 @@ impl Core {
         span.saturating_sub(Duration::from_nanos(u64::try_from(part).unwrap_or(0)))
     }
 
+    /// An amount lessened at random by up to `jitter`; none stays none.
+    pub(crate) fn lessened(&mut self, amount: u64, jitter: u64) -> u64 {
+        if amount == u64::MAX || jitter == 0 {
+            return amount;
+        }
+        let draw = u64::from(u32::from_be_bytes(self.random()));
+        let part = (u128::from(jitter.min(amount)).saturating_mul(u128::from(draw))) >> 32;
+        amount.saturating_sub(u64::try_from(part).unwrap_or(0))
+    }
+
     /// A private value for a key exchange that we begin.
     pub(crate) fn generate(
         &mut self,
@@ -237,9 +250,10 @@ impl Core {
         self.outputs.push_back(Output::Job(Job::new(id, task)));
     }
 
-    /// Whether we hold no IKE SA with the one peer that this can be (RFC 7296 §2.4).
-    pub(crate) fn is_first_contact(&self, peer: &IdentityPattern) -> bool {
-        matches!(peer, IdentityPattern::Exact(identity) if !self.peers.know(identity))
+    /// Whether we hold no IKE SA with the one peer that this can be, and say so (RFC 7296 §2.4).
+    pub(crate) fn is_first_contact(&self, connection: &Connection) -> bool {
+        let IdentityPattern::Exact(peer) = &connection.remote.identity else { return false };
+        connection.unique != Unique::Never && !self.peers.know(peer)
     }
 
     pub(crate) fn event(&mut self, event: Event) {

@@ -1,6 +1,6 @@
 //! The connections of an endpoint, found by name, by address and by identity without going through all.
 
-use crate::connection::{Connection, EncapsulationPolicy};
+use crate::connection::{Childless, Connection, EncapsulationPolicy};
 use crate::identity::{Identity, IdentityPattern};
 use crate::proposal::{IkeChoice, IkeProposal};
 use crate::wire::CertificatePayload;
@@ -32,12 +32,36 @@ struct Doors {
 
 /// Connections that look the same until the peer says who it is.
 struct Door {
-    local: Vec<IpAddr>,
+    local: Vec<AddressRange>,
     remote: Vec<AddressRange>,
     proposals: Vec<IkeProposal>,
-    forced: bool,
+    announces: Announces,
     certificate_requests: Vec<CertificatePayload>,
     users: usize,
+}
+
+/// What an IKE_SA_INIT response says of us, before it is known which connection it will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Announces {
+    /// UDP encapsulation in any case: a NAT is claimed.
+    pub(crate) forced: bool,
+    /// Fragments are put together.
+    pub(crate) fragments: bool,
+    /// IKE_AUTH may come without a child.
+    pub(crate) childless: bool,
+    /// More than one proof may be given and asked for.
+    pub(crate) rounds: bool,
+}
+
+impl Announces {
+    fn of(connection: &Connection) -> Self {
+        Self {
+            forced: connection.encapsulation == EncapsulationPolicy::Udp,
+            fragments: connection.fragmentation.is_offered(),
+            childless: connection.childless != Childless::Never,
+            rounds: connection.has_rounds(),
+        }
+    }
 }
 
 /// What a peer has shown in IKE_AUTH.
@@ -54,7 +78,7 @@ pub(crate) struct Claim<'a> {
 /// What an IKE_SA_INIT may be answered with.
 pub(crate) struct Welcome<'a> {
     pub(crate) proposals: &'a [IkeProposal],
-    pub(crate) forced: bool,
+    pub(crate) announces: Announces,
 }
 
 impl Registry {
@@ -97,7 +121,9 @@ impl Registry {
 
     /// Every set of proposals that a peer at `remote` may mean when it knocks at `local`.
     pub(crate) fn welcomes(&self, local: IpAddr, remote: IpAddr) -> impl Iterator<Item = Welcome<'_>> {
-        self.doors.open(local, remote).map(|door| Welcome { proposals: &door.proposals, forced: door.forced })
+        self.doors
+            .open(local, remote)
+            .map(|door| Welcome { proposals: &door.proposals, announces: door.announces })
     }
 
     /// Which authorities we can check certificates of.
@@ -183,8 +209,8 @@ impl Door {
             local: connection.local.addresses.clone(),
             remote: connection.remote.addresses.clone(),
             proposals: connection.proposals.clone(),
-            forced: connection.encapsulation == EncapsulationPolicy::Udp,
-            certificate_requests: connection.remote.auth.certificate_requests(),
+            announces: Announces::of(connection),
+            certificate_requests: connection.certificate_requests(),
             users: 1,
         }
     }
@@ -193,12 +219,12 @@ impl Door {
         self.local == connection.local.addresses
             && self.remote == connection.remote.addresses
             && self.proposals == connection.proposals
-            && self.forced == (connection.encapsulation == EncapsulationPolicy::Udp)
-            && self.certificate_requests == connection.remote.auth.certificate_requests()
+            && self.announces == Announces::of(connection)
+            && self.certificate_requests == connection.certificate_requests()
     }
 
     fn opens(&self, local: IpAddr, remote: IpAddr) -> bool {
-        (self.local.is_empty() || self.local.contains(&local))
+        (self.local.is_empty() || self.local.iter().any(|range| range.contains(local)))
             && (self.remote.is_empty() || self.remote.iter().any(|range| range.contains(remote)))
     }
 }

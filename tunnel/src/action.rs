@@ -22,7 +22,8 @@ pub enum Action {
     },
     /// Tell whoever listens.
     Event(Event),
-    /// Make the kernel send this traffic into the device, and nowhere else; several captures may overlap.
+    /// Make the kernel send this traffic into the device, and nowhere else; several captures may overlap. One that
+    /// is said again takes the place of what was said of it before.
     Capture {
         /// Names the capture.
         capture: CaptureId,

@@ -1,6 +1,7 @@
 //! What an agent asks of one peer.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::AddressRange;
@@ -18,19 +19,44 @@ pub struct Connection {
     pub children: Vec<Child>,
     /// How failed attempts are repeated.
     pub retry: Retry,
+    /// After so many failures in a row it is given up, until somebody or something asks for it anew, and so
+    /// long whoever has asked for it waits. `None` never gives up what is kept up; whoever asks is told of the
+    /// first failure.
+    pub tries: Option<NonZeroU32>,
 }
 
 /// What one child SA carries, and when it is there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
     /// Selectors, proposals, lifetimes.
     pub config: ChildConfig,
+    /// What becomes of its traffic.
+    pub mode: ChildMode,
     /// What brings it up.
     pub start: Start,
     /// What happens when the peer closes it.
     pub on_close: After,
     /// What happens when the peer is found dead.
     pub on_death: After,
+    /// It is closed when nothing has gone either way for so long.
+    pub inactivity: Option<Duration>,
+    /// A command for whoever runs commands when it comes up and goes down; the engine only passes it on.
+    pub updown: Option<Arc<str>>,
+    /// The number that it is known by from outside; `None` for one that no other child has.
+    pub reqid: Option<NonZeroU32>,
+}
+
+/// What becomes of the traffic of a child.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChildMode {
+    /// It goes through an SA.
+    #[default]
+    Tunnel,
+    /// It goes in clear, where no rule that is more specific says otherwise. There is no SA, and nobody to
+    /// negotiate with.
+    Pass,
+    /// It goes nowhere.
+    Drop,
 }
 
 /// What brings a child up.
@@ -41,6 +67,8 @@ pub enum Start {
     Wait,
     /// The first packet for it.
     OnTraffic,
+    /// The first packet for it, and again the first one after its end, whoever has ended it.
+    Trap,
     /// Its being loaded.
     AtOnce,
 }
@@ -73,7 +101,7 @@ pub struct Retry {
 impl Connection {
     /// A connection without children, kept as most want it.
     pub fn new(ike: tidegate_ike::Connection) -> Self {
-        Self { ike, names: Vec::new(), children: Vec::new(), retry: Retry::default() }
+        Self { ike, names: Vec::new(), children: Vec::new(), retry: Retry::default(), tries: None }
     }
 
     /// Its name.
@@ -99,12 +127,21 @@ impl Connection {
 impl Child {
     /// A child that waits for the peer or the agent, and is forgotten when it ends.
     pub fn new(config: ChildConfig) -> Self {
-        Self { config, start: Start::default(), on_close: After::default(), on_death: After::default() }
+        Self {
+            config,
+            mode: ChildMode::default(),
+            start: Start::default(),
+            on_close: After::default(),
+            on_death: After::default(),
+            inactivity: None,
+            updown: None,
+            reqid: None,
+        }
     }
 
     /// A child that comes up at once and is kept up for ever.
     pub fn kept_up(config: ChildConfig) -> Self {
-        Self { config, start: Start::AtOnce, on_close: After::Restart, on_death: After::Restart }
+        Self { start: Start::AtOnce, on_close: After::Restart, on_death: After::Restart, ..Self::new(config) }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What has happened, for agents and operators.
 
+use crate::connection::ChildMode;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tidegate_esp::{SelectorPair, Spi};
+use tidegate_esp::{Encapsulation, SelectorPair, Spi};
+use tidegate_ike::identity::Identity;
 use tidegate_ike::{SaId, Verdict};
 
 /// Something that an agent or operator wants to know.
@@ -21,6 +23,15 @@ pub enum Event {
     Down {
         /// Its name.
         connection: Arc<str>,
+        /// Why.
+        verdict: Verdict,
+    },
+    /// A child has come up. Its successors by rekeying are no news.
+    ChildUp(Arc<ChildFacts>),
+    /// A child that was told of as up is gone, and no successor by rekeying is there.
+    ChildDown {
+        /// What is known of it.
+        child: Arc<ChildFacts>,
         /// Why.
         verdict: Verdict,
     },
@@ -57,4 +68,43 @@ pub enum Event {
     },
     /// A listener was too slow, and this many events were not kept for it.
     Missed(u64),
+}
+
+/// All that somebody outside may want to know of a child that comes or goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildFacts {
+    /// Name of its connection.
+    pub connection: Arc<str>,
+    /// Name of its configuration.
+    pub child: Arc<str>,
+    /// The command that its configuration has for this.
+    pub updown: Option<Arc<str>>,
+    /// The number that it is known by from outside.
+    pub reqid: u32,
+    /// What becomes of its traffic.
+    pub mode: ChildMode,
+    /// The number of its IKE SA, as in [`crate::status::IkeSaStatus::id`].
+    pub ike_sa: u64,
+    /// Our SPI.
+    pub spi_in: Spi,
+    /// The peer's SPI.
+    pub spi_out: Spi,
+    /// Who we are.
+    pub local_id: Identity,
+    /// Who the peer has proved to be.
+    pub remote_id: Identity,
+    /// Our outer address.
+    pub local: SocketAddr,
+    /// The peer's outer address.
+    pub remote: SocketAddr,
+    /// What surrounds its packets.
+    pub encapsulation: Encapsulation,
+    /// What it carries.
+    pub selectors: Arc<SelectorPair>,
+    /// Addresses that the peer has given us.
+    pub addresses: Vec<IpAddr>,
+    /// DNS servers that the peer has told us of.
+    pub dns: Vec<IpAddr>,
+    /// Addresses that we have given the peer.
+    pub peer_addresses: Vec<IpAddr>,
 }

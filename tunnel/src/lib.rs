@@ -10,10 +10,11 @@
 //! - [`driver`] runs both: a task for control, threads for packets, jobs, lookups.
 //! - [`io`] has sockets and devices: TUN, a descriptor handed in, and a network stack in this process.
 //! - [`route`] makes the kernel send captured traffic into the device, and nothing of it elsewhere.
+//! - [`revocation`] gets lists of revoked certificates.
 //! - [`status`] and [`event`] are what can be seen from outside; [`vici`] shows it to other processes, [`log`]
 //!   and [`metrics`] to operators.
 //! - [`config`] reads `tidegate.toml`, [`setup`] makes of it what a manager needs, [`daemon`] runs what it says,
-//!   [`pki`] makes certificates.
+//!   [`updown`] runs scripts, [`pki`] makes certificates.
 
 //!
 //! # Two nodes in one process
@@ -96,10 +97,12 @@ pub mod mesh;
 pub mod metrics;
 pub mod notice;
 pub mod pki;
+pub mod revocation;
 pub mod route;
 pub mod setup;
 pub mod status;
 pub mod tables;
+pub mod updown;
 pub mod vici;
 pub mod worker;
 

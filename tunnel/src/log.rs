@@ -148,6 +148,14 @@ fn describe(event: &Event) -> Line {
         Event::Down { connection, verdict } => {
             line("down", of_end(verdict), Some(connection), format!("down: {verdict}"))
         }
+        Event::ChildUp(child) => {
+            let text = format!("child {:?} is up: {}", child.child, Pair(&child.selectors));
+            line("child-up", Level::Debug, Some(&child.connection), text)
+        }
+        Event::ChildDown { child, verdict } => {
+            let text = format!("child {:?} is down: {verdict}", child.child);
+            line("child-down", Level::Debug, Some(&child.connection), text)
+        }
         Event::Retry { connection, after_ms, verdict } => {
             let seconds = *after_ms as f64 / 1000.0;
             let text = format!("failed, trying again in {seconds:.1} s: {verdict}");

@@ -47,6 +47,12 @@ pub struct ConfiguredChild {
     pub remote: Vec<String>,
     /// `wait`, `traffic` or `start`.
     pub start: &'static str,
+    /// What becomes of its traffic: `TUNNEL`, `PASS` or `DROP`.
+    pub mode: &'static str,
+    /// The number that it is known by from outside.
+    pub reqid: u32,
+    /// Whether its traffic brings it up, or in the other modes is passed or dropped, just now.
+    pub installed: bool,
 }
 
 /// One IKE SA.
@@ -98,6 +104,8 @@ pub struct IkeSaStatus {
 pub struct ChildSaStatus {
     /// Name of its configuration.
     pub name: String,
+    /// The number that it is known by from outside.
+    pub reqid: u32,
     /// Whether it is the one that counts, and not on its way out.
     pub current: bool,
     /// Our SPI.

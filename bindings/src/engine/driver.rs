@@ -22,7 +22,7 @@ use tidegate_ike::{Job, JobDone, Now, Time, Transmit};
 use tunnel::action::{Action, LookupId, Outcome, Ticket};
 use tunnel::config::{Configuration, NamedConnection};
 use tunnel::driver::mailbox::LostMail;
-use tunnel::engine::{Engine, Selection, Settings, Target};
+use tunnel::engine::{Engine, Manner, Selection, Settings, Target};
 use tunnel::io::batch::{Arrival, Channel, Departure, Fragmentation, ReceiveBatch};
 use tunnel::log::Narrator;
 use tunnel::notice::Notice;
@@ -135,8 +135,8 @@ impl Driver {
         self.ask(now, |engine, ticket| engine.initiate(now, target, ticket))
     }
 
-    pub(super) fn terminate(&mut self, now: Now, selection: &Selection) -> u64 {
-        self.ask(now, |engine, ticket| engine.terminate(now, selection, ticket))
+    pub(super) fn terminate(&mut self, now: Now, selection: &Selection, manner: Manner) -> u64 {
+        self.ask(now, |engine, ticket| engine.terminate(now, selection, manner, ticket))
     }
 
     pub(super) fn rekey(&mut self, now: Now, selection: &Selection) -> u64 {

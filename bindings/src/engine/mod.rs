@@ -22,6 +22,7 @@ use driver::{Driver, Received};
 use std::sync::{Mutex, TryLockError};
 use tidegate_esp::Encapsulation;
 use tidegate_ike::Time;
+use tunnel::engine::Manner;
 use tunnel::io::batch::Fragmentation;
 
 /// An engine without threads. One call at a time: any thread may make it, but while it is under way every other call
@@ -157,8 +158,9 @@ pub unsafe extern "C" fn tidegate_engine_begin(
         let now = now.into();
         let begun = match action {
             1 => driver.initiate(now, &wanted.target()?),
-            2 => driver.terminate(now, &wanted.selection()),
+            2 => driver.terminate(now, &wanted.selection(), Manner::Ask),
             3 => driver.rekey(now, &wanted.selection()),
+            4 => driver.terminate(now, &wanted.selection(), Manner::Force),
             action => return Err(Failure::argument(format_args!("there is no action {action}"))),
         };
         // SAFETY: the caller's room for a number.

@@ -74,10 +74,12 @@ impl Outward for Outlets {
     }
 
     fn answer(&mut self, packet: &[u8]) {
-        if self.packets.len() < WAITING {
-            let packet = self.copy([packet]);
-            self.packets.push_back(packet);
+        if self.packets.len() >= WAITING {
+            self.lost += 1;
+            return;
         }
+        let packet = self.copy([packet]);
+        self.packets.push_back(packet);
     }
 }
 

@@ -15,6 +15,7 @@ use crate::target::{Wanted, tidegate_target};
 use crate::text::{tidegate_buffer, tidegate_bytes, tidegate_text};
 use running::Running;
 use std::os::fd::AsRawFd;
+use tunnel::engine::Manner;
 use tunnel::status::CountersReport;
 
 /// A running engine. Any thread may call it, several at once, until it is freed.
@@ -32,6 +33,8 @@ pub enum tidegate_action {
     Terminate = 2,
     /// Give new keys.
     Rekey = 3,
+    /// Take down here at once. The peer is told once, and not waited for.
+    TerminateByForce = 4,
 }
 
 /// Starts an engine: opens its device and sockets, starts its threads, loads the connections of its configuration.
@@ -447,7 +450,7 @@ fn no_calls() -> Failure {
 /// What a request does.
 enum Request {
     Initiate(tunnel::engine::Target),
-    Terminate(tunnel::engine::Selection),
+    Terminate(tunnel::engine::Selection, Manner),
     Rekey(tunnel::engine::Selection),
 }
 
@@ -461,8 +464,9 @@ unsafe fn request(action: u32, target: *const tidegate_target) -> Result<Request
     let wanted = unsafe { Wanted::new(&target) }?;
     match action {
         1 => Ok(Request::Initiate(wanted.target()?)),
-        2 => Ok(Request::Terminate(wanted.selection())),
+        2 => Ok(Request::Terminate(wanted.selection(), Manner::Ask)),
         3 => Ok(Request::Rekey(wanted.selection())),
+        4 => Ok(Request::Terminate(wanted.selection(), Manner::Force)),
         action => Err(Failure::argument(format_args!("there is no action {action}"))),
     }
 }
@@ -471,7 +475,7 @@ impl Request {
     async fn run(self, manager: tunnel::TunnelManager) -> Result<usize, tunnel::Error> {
         match self {
             Self::Initiate(target) => manager.initiate(target).await.map(|()| 0),
-            Self::Terminate(selection) => manager.terminate(selection).await,
+            Self::Terminate(selection, manner) => manager.terminate(selection, manner).await,
             Self::Rekey(selection) => manager.rekey(selection).await,
         }
     }

@@ -1,8 +1,10 @@
-// What callers get wrong: each mistake is answered by a code and a message, and nothing else happens.
+// What callers get wrong: each mistake is answered by a code and a message, and nothing else happens. And what they
+// get right without a peer.
 
 #include "check.h"
 
 #include <pthread.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void errors_that_are_none(void) {
@@ -110,6 +112,40 @@ static void configurations(void) {
   FAILS(TIDEGATE_CODE_ARGUMENT, tidegate_manager_new(&options, &manager, &error));
   options.device_fd = 1000;
   FAILS(TIDEGATE_CODE_SYSTEM, tidegate_manager_new(&options, &manager, &error));
+}
+
+// A descriptor of ours as the device: what is written into the other end is taken for a packet, and this one, which
+// no connection protects, goes nowhere.
+static void a_descriptor(void) {
+  int ends[2];
+  CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);
+  struct tidegate_options options;
+  TIDEGATE_INIT(&options);
+  options.config = tidegate_text_of("[node]\nname = \"a\"\nlisten = [\"127.0.91.5\"]\n");
+  options.ike_port = options.nat_port = TIDEGATE_PORT_ANY;
+  options.device = TIDEGATE_DEVICE_DESCRIPTOR;
+  options.device_fd = ends[0];
+  struct tidegate_manager *manager;
+  MUST(tidegate_manager_new(&options, &manager, &error));
+  close(ends[0]);
+  uint8_t packet[ECHO_LENGTH];
+  const uint8_t from[4] = {10, 1, 0, 1}, to[4] = {10, 9, 0, 1};
+  echo_packet(packet, from, to, ECHO_REQUEST, 1);
+  CHECK(write(ends[1], packet, sizeof packet) == sizeof packet);
+  struct tidegate_counters counters;
+  TIDEGATE_INIT(&counters);
+  for (int round = 0; counters.dropped_packets == 0; round++) {
+    CHECK(round < 1000);
+    usleep(20000);
+    MUST(tidegate_manager_counters(manager, &counters, &error));
+  }
+  CHECK(counters.sent_packets == 0);
+  struct tidegate_buffer json;
+  MUST(tidegate_manager_counters_json(manager, &json, &error));
+  CHECK(strstr(json.data, "\"packet_drops\"") != NULL);
+  tidegate_buffer_free(&json);
+  tidegate_manager_free(manager);
+  close(ends[1]);
 }
 
 static unsigned told, tried;
@@ -253,6 +289,7 @@ int main(void) {
   addresses();
   sizes();
   configurations();
+  a_descriptor();
   managers();
   a_peer_that_is_silent();
   puts("done");

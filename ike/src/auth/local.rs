@@ -1,7 +1,8 @@
 //! How we prove who we are.
 
+use super::AuthFailure;
 use super::algorithm::KeyKind;
-use super::{CertificateCheck, certificate, encoding};
+use super::{CertificateCheck, CertificateOutline, PskBook, encoding};
 use crate::crypto::{Secret, SignatureError, SigningKey};
 use crate::identity::{DistinguishedName, Identity};
 use crate::wire::{CertificatePayload, IdPayload};
@@ -12,6 +13,8 @@ use std::sync::Arc;
 pub enum LocalAuth {
     /// By a secret that both ends know.
     Psk(Secret),
+    /// By the one of these secrets that is for the peer.
+    Psks(PskBook),
     /// By the key of a certificate.
     Certificate(LocalCertificate),
     /// By a key that the peer has pinned.
@@ -70,8 +73,7 @@ impl LocalCertificate {
         padding: RsaPadding,
     ) -> Result<Self, LocalAuthError> {
         let read = |(position, der): (usize, &Vec<u8>)| {
-            certificate::Outline::from_der(der)
-                .map_err(|check| LocalAuthError::Unreadable { position, check })
+            CertificateOutline::from_der(der).map_err(|check| LocalAuthError::Unreadable { position, check })
         };
         let outlines = chain.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
         let own = outlines.first().ok_or(LocalAuthError::Missing)?;
@@ -82,7 +84,7 @@ impl LocalCertificate {
         }
         // A root is of no use to the peer, which has it or does not trust it.
         let sent = chain.iter().zip(&outlines).enumerate();
-        let sent = sent.filter(|(at, (_, outline))| *at == 0 || !outline.self_issued);
+        let sent = sent.filter(|(at, (_, outline))| *at == 0 || !outline.is_self_issued());
         let sent = sent.map(|(_, (der, _))| der.clone()).collect();
         Ok(Self { sent, subject, key, padding })
     }
@@ -98,7 +100,7 @@ impl LocalAuth {
     /// the intermediates.
     pub fn certificates(&self) -> Vec<CertificatePayload> {
         match self {
-            Self::Psk(_) => Vec::new(),
+            Self::Psk(_) | Self::Psks(_) => Vec::new(),
             Self::Certificate(certificate) => {
                 let payload =
                     |der: &Vec<u8>| CertificatePayload { encoding: encoding::X509, data: der.clone() };
@@ -109,6 +111,17 @@ impl LocalAuth {
                 let data = key.public_key().to_vec();
                 vec![CertificatePayload { encoding: encoding::RAW_PUBLIC_KEY, data }]
             }
+        }
+    }
+
+    /// How we prove it to this peer, as far as it is known who that is. Without a secret for it, we cannot.
+    pub(crate) fn towards(self: &Arc<Self>, peer: Option<&Identity>) -> Result<Arc<Self>, AuthFailure> {
+        match &**self {
+            Self::Psks(book) => match book.secret(peer) {
+                Some(secret) => Ok(Arc::new(Self::Psk(secret.clone()))),
+                None => Err(AuthFailure::NoPsk { peer: peer.cloned() }),
+            },
+            _ => Ok(Arc::clone(self)),
         }
     }
 
@@ -128,6 +141,7 @@ impl fmt::Debug for LocalAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Psk(_) => f.debug_struct("Psk").finish_non_exhaustive(),
+            Self::Psks(book) => book.fmt(f),
             Self::Certificate(certificate) => certificate.fmt(f),
             Self::RawKey { padding, .. } => {
                 f.debug_struct("RawKey").field("padding", padding).finish_non_exhaustive()

@@ -5,7 +5,7 @@
 //! [`Authenticated`], which the state machine wants to see before it goes on: the check cannot be left
 //! out. Whatever fails is an [`AuthFailure`] that names the culprit.
 //!
-//! - `local`, `remote`: how we prove who we are, and how the peer has to.
+//! - `local`, `remote`: how we prove who we are, and how the peer has to; `book`: with which of many secrets.
 //! - `octets`: what AUTH covers, and the shared-secret value.
 //! - `algorithm`: signature algorithms and public keys as ASN.1 names them.
 //! - `sign`, `verify`: the two tasks.
@@ -14,6 +14,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod algorithm;
+mod book;
 mod certificate;
 mod failure;
 mod local;
@@ -23,9 +24,11 @@ mod sign;
 mod verify;
 
 pub use algorithm::{Algorithm, AlgorithmError, HashAlgorithm, KeyKind, accepted_hashes};
+pub use book::{Entry as PskEntry, PskBook};
 pub use certificate::{
-    CertificateCheck, CertificateVerdict, EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, NameForm, Revocation,
-    RevocationListError, TrustStore, WhichCertificate,
+    CertificateCheck, CertificateOutline, CertificateVerdict, EndEntities, EndEntity, MAX_CHAIN,
+    MAX_CHAIN_LEN, NameForm, Revocation, RevocationList, RevocationListError, RevocationListOutline,
+    TrustStore, WantedList, WhichCertificate,
 };
 pub use failure::{AuthFailure, Blame, CannotSign, ExpectedMethod};
 pub use local::{LocalAuth, LocalAuthError, LocalCertificate, RsaPadding};

@@ -1,6 +1,6 @@
 //! How the peer has to prove who it is.
 
-use super::{TrustStore, encoding};
+use super::{PskBook, TrustStore, encoding};
 use crate::crypto::Secret;
 use crate::identity::DistinguishedName;
 use crate::wire::CertificatePayload;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub enum RemoteAuth {
     /// By a secret that both ends know.
     Psk(Secret),
+    /// By the one of these secrets that is for who it says it is.
+    Psks(PskBook),
     /// By a certificate that leads to an anchor of ours.
     Certificates(RemoteCertificates),
     /// By one of these keys.
@@ -51,7 +53,7 @@ impl RemoteAuth {
     /// The CERTREQ payloads that tell the peer what we can check (RFC 7296 §3.7).
     pub fn certificate_requests(&self) -> Vec<CertificatePayload> {
         match self {
-            Self::Psk(_) => Vec::new(),
+            Self::Psk(_) | Self::Psks(_) => Vec::new(),
             Self::Certificates(certificates) => certificates.store.certificate_requests(),
             // RFC 7670 §3: the authority field is empty.
             Self::RawKeys(_) => {
@@ -65,6 +67,7 @@ impl fmt::Debug for RemoteAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Psk(_) => f.debug_struct("Psk").finish_non_exhaustive(),
+            Self::Psks(book) => book.fmt(f),
             Self::Certificates(certificates) => certificates.fmt(f),
             Self::RawKeys(keys) => keys.fmt(f),
         }

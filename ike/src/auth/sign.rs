@@ -31,6 +31,11 @@ impl SignTask {
                 let value = psk_auth_by(self.provider, self.prf, secret, &self.octets)?;
                 Ok(AuthPayload { method: method::SHARED_KEY, data: value.to_vec() })
             }
+            LocalAuth::Psks(book) => {
+                let secret = book.secret(None).ok_or(AuthFailure::NoPsk { peer: None })?;
+                let value = psk_auth_by(self.provider, self.prf, secret, &self.octets)?;
+                Ok(AuthPayload { method: method::SHARED_KEY, data: value.to_vec() })
+            }
             LocalAuth::Certificate(LocalCertificate { key, padding, .. })
             | LocalAuth::RawKey { key, padding } => self.sign(&**key, *padding, random),
         }

@@ -13,6 +13,7 @@ use crate::crypto::GroupId;
 use crate::gate::{Judgment, Knock};
 use crate::output::{Framing, Path};
 use crate::proposal::{IkeChoice, ProposalMismatch, select_ike};
+use crate::registry::Announces;
 use crate::sa::respond::HalfOpen;
 use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
 use crate::time::Now;
@@ -27,7 +28,7 @@ const MAX_KNOCK: usize = 8192;
 
 /// What an IKE_SA_INIT request came to.
 enum Offer {
-    Chosen(IkeChoice, bool),
+    Chosen(IkeChoice, Announces),
     NoConnection,
     Mismatch(Box<ProposalMismatch>),
 }
@@ -141,8 +142,8 @@ impl Endpoint {
         message: &[u8],
         knocked: Knocked,
     ) {
-        let (choice, forced) = match self.offer(path, &request) {
-            Offer::Chosen(choice, forced) => (choice, forced),
+        let (choice, announces) = match self.offer(path, &request) {
+            Offer::Chosen(choice, announces) => (choice, announces),
             Offer::NoConnection => {
                 self.core.counters.drop(Drop::NoConnection);
                 return self.answer_statelessly(path, header, Notify::new(NotifyType::NO_PROPOSAL_CHOSEN));
@@ -169,7 +170,7 @@ impl Endpoint {
         let id = self.core.ids.take();
         let spis = SpiPair { initiator: header.initiator_spi, responder: spi };
         let mut frame = Frame::new(&mut self.core, id, Role::Responder, spis, path);
-        let state = HalfOpen::begin(&mut frame, &mut self.core, request, message, choice, forced);
+        let state = HalfOpen::begin(&mut frame, &mut self.core, request, message, choice, announces);
         self.table.insert(IkeSa { frame, state });
         self.table.begin_half_open(id, knocked);
         self.gate.entered(path.remote.ip(), knocked.proven);
@@ -181,7 +182,7 @@ impl Endpoint {
         let mut nearest: Option<ProposalMismatch> = None;
         for welcome in self.core.registry.welcomes(path.local.ip(), path.remote.ip()) {
             match select_ike(welcome.proposals, &request.proposals, preferred) {
-                Ok(choice) => return Offer::Chosen(choice, welcome.forced),
+                Ok(choice) => return Offer::Chosen(choice, welcome.announces),
                 Err(mismatch) => {
                     nearest.get_or_insert(mismatch);
                 }

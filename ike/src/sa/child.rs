@@ -1,6 +1,6 @@
 //! A child SA pair: what was asked, what was agreed, and how it reaches the packet side.
 
-use crate::connection::{ChildConfig, Connection, EncapsulationPolicy};
+use crate::connection::{ChildConfig, ChildLifetimes, Connection, EncapsulationPolicy};
 use crate::core::{Core, Effect};
 use crate::crypto::GroupId;
 use crate::event::Event;
@@ -325,6 +325,7 @@ impl Terms {
         selectors.remote.shrink_to_fit();
         let selectors = Arc::new(selectors);
         let path = frame.path.esp(ground.encapsulation);
+        let limits = volume_limits(core, config.lifetimes, choice.sequence_numbers);
         let install = |direction, spi, keys, duty| Install {
             child: inbound,
             name: Arc::clone(&config.name),
@@ -336,7 +337,7 @@ impl Terms {
                 sequence_numbers: choice.sequence_numbers,
                 selectors: Arc::clone(&selectors),
                 path,
-                limits: volume_limits(config.lifetimes.volume, choice.sequence_numbers),
+                limits,
                 replay_window: config.replay_window,
                 tfc: if no_tfc_padding { TfcPadding::None } else { config.tfc },
                 marking: config.marking,
@@ -465,8 +466,14 @@ pub(crate) fn encapsulation(connection: &Connection, nat: NatView) -> Encapsulat
     }
 }
 
-/// Never later than the sequence number allows: with 32 bits a successor is asked for at three quarters.
-fn volume_limits(wanted: Limits, numbers: SequenceNumbers) -> Limits {
+/// Each child has limits of its own within the jitter. Never later than the sequence number allows: with 32 bits a successor is asked for at three quarters.
+fn volume_limits(core: &mut Core, lifetimes: ChildLifetimes, numbers: SequenceNumbers) -> Limits {
+    let (volume, jitter) = (lifetimes.volume, lifetimes.volume_jitter);
+    let wanted = Limits {
+        soft_packets: core.lessened(volume.soft_packets, jitter.packets),
+        soft_bytes: core.lessened(volume.soft_bytes, jitter.bytes),
+        ..volume
+    };
     match numbers {
         SequenceNumbers::Extended => wanted,
         SequenceNumbers::Short => Limits {

@@ -24,8 +24,8 @@ use super::timers::Timer;
 use super::window::Window;
 use super::{Frame, SpiPair, State, Verified};
 use crate::SaId;
-use crate::auth::accepted_hashes;
-use crate::connection::{ChildConfig, Childless, Connection, EncapsulationPolicy};
+use crate::auth::{AuthFailure, Authenticated, accepted_hashes};
+use crate::connection::{Asked, ChildConfig, Childless, Connection, EncapsulationPolicy};
 use crate::core::Core;
 use crate::counters::Drop;
 use crate::crypto::{GroupId, PrivateValue};
@@ -35,10 +35,10 @@ use crate::proposal::{confirm_ike, ike_offer};
 use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
-    AuthAccepted, AuthResponse, ExchangeType, Header, IdPayload, KeyExchange, MessageId, NotifyType,
-    Proposal, SaInitAccepted, SaInitRequest, SaInitResponse,
+    ExchangeType, FurtherAccepted, FurtherResponse, Header, IdPayload, KeyExchange, MessageId, Notify,
+    NotifyType, Proposal, SaInitAccepted, SaInitRequest, SaInitResponse,
 };
-use authenticate::{establish, send_auth, sign, verify};
+use authenticate::{proven, read_answer, send_auth, send_further, sign, verify};
 use std::sync::Arc;
 use tidegate_esp::TrafficSelector;
 
@@ -82,9 +82,22 @@ pub(crate) struct Goal {
 enum Stage {
     InitSent(InitSent),
     Agreeing { job: JobId, opening: Opening },
-    Signing { job: JobId, keyed: Keyed, id: IdPayload },
-    AuthSent { keyed: Keyed, child: Option<PendingChild> },
-    Verifying { job: JobId, keyed: Keyed, child: Option<PendingChild>, answer: Box<AuthAccepted> },
+    Signing { job: JobId, keyed: Keyed, id: IdPayload, rounds: Rounds },
+    AuthSent { keyed: Keyed, rounds: Rounds },
+    Verifying { job: JobId, keyed: Keyed, rounds: Rounds, answer: Box<FurtherAccepted> },
+}
+
+/// How far the two ends have come with proving who they are.
+#[derive(Default)]
+struct Rounds {
+    /// The child that goes along.
+    child: Option<PendingChild>,
+    /// How many proofs of ours have been sent.
+    ours: usize,
+    /// How many of the peer's have held.
+    theirs: usize,
+    /// Who it has proved to be in the first of them.
+    peer: Option<Authenticated>,
 }
 
 struct InitSent {
@@ -271,32 +284,32 @@ impl Attempt {
         message: &Verified,
     ) -> State {
         let Self { goal, stage } = *self;
-        let Stage::AuthSent { keyed, child } = stage else {
+        let Stage::AuthSent { keyed, mut rounds } = stage else {
             return fail(&goal, frame, core, Verdict::new(Culprit::Us, Cause::Unexpected("answer")));
         };
         if message.header.exchange != ExchangeType::IkeAuth {
             let verdict = Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("exchange type"));
-            return give_up_child(&goal, frame, core, child, verdict);
+            return give_up_child(&goal, frame, core, rounds.child, verdict);
         }
-        match message.read(AuthResponse::parse) {
-            Ok(AuthResponse::Accepted(answer)) => verify(goal, frame, core, keyed, child, answer),
+        match read_answer(message, &rounds) {
+            Ok(FurtherResponse::Accepted(answer)) => verify(goal, frame, core, keyed, rounds, answer),
             // After a forged cookie, or a forged answer, what the two ends have signed may differ.
-            Ok(AuthResponse::Failed(notify))
+            Ok(FurtherResponse::Failed(notify))
                 if notify.kind == NotifyType::AUTHENTICATION_FAILED && goal.contested =>
             {
                 let mut goal = goal;
                 if goal.may_start_afresh() {
-                    if let Some(child) = child {
+                    if let Some(child) = rounds.child.take() {
                         child.abandon(core);
                     }
                     return Self::begin_afresh(goal, frame, core);
                 }
-                give_up_child(&goal, frame, core, child, Verdict::refused(notify.kind))
+                give_up_child(&goal, frame, core, rounds.child, Verdict::refused(notify.kind))
             }
-            Ok(AuthResponse::Failed(notify)) => {
-                give_up_child(&goal, frame, core, child, Verdict::refused(notify.kind))
+            Ok(FurtherResponse::Failed(notify)) => {
+                give_up_child(&goal, frame, core, rounds.child, Verdict::refused(notify.kind))
             }
-            Err(error) => give_up_child(&goal, frame, core, child, Verdict::malformed(error)),
+            Err(error) => give_up_child(&goal, frame, core, rounds.child, Verdict::malformed(error)),
         }
     }
 
@@ -319,18 +332,20 @@ impl Attempt {
                     }
                 }
             }
-            (Stage::Signing { job, keyed, id }, TaskResult::Signed(result)) if job == done.id => match result
-            {
-                Ok(auth) => send_auth(goal, frame, core, keyed, id, auth),
-                Err(failure) => fail(&goal, frame, core, failure.into()),
-            },
-            (Stage::Verifying { job, keyed, child, answer }, TaskResult::Verified(result))
+            (Stage::Signing { job, keyed, id, rounds }, TaskResult::Signed(result)) if job == done.id => {
+                match result {
+                    Ok(auth) if rounds.ours == 0 => send_auth(goal, frame, core, keyed, id, auth),
+                    Ok(auth) => send_further(goal, frame, core, keyed, rounds, Some((id, auth))),
+                    Err(failure) => give_up_child(&goal, frame, core, rounds.child, failure.into()),
+                }
+            }
+            (Stage::Verifying { job, keyed, rounds, answer }, TaskResult::Verified(result))
                 if job == done.id =>
             {
                 match result {
-                    Ok(peer) => establish(goal, frame, core, keyed, child, *answer, &peer),
+                    Ok(peer) => proven(goal, frame, core, keyed, rounds, answer, peer),
                     Err(failure) => {
-                        if let Some(child) = child {
+                        if let Some(child) = rounds.child {
                             child.abandon(core);
                         }
                         // A forger may have changed nothing but what the responder has signed.
@@ -353,7 +368,7 @@ impl Attempt {
         let over = match timer {
             Timer::Retransmit if self.has_waited_in_vain(frame) => {
                 let Self { mut goal, stage } = *self;
-                if let Stage::AuthSent { child: Some(child), .. } = stage {
+                if let Stage::AuthSent { rounds: Rounds { child: Some(child), .. }, .. } = stage {
                     child.abandon(core);
                 }
                 goal.fresh_starts = goal.fresh_starts.saturating_add(1);
@@ -386,7 +401,9 @@ impl Attempt {
     ) -> State {
         let Self { goal, stage } = *self;
         let child = match stage {
-            Stage::AuthSent { child, .. } | Stage::Verifying { child, .. } => child,
+            Stage::Signing { rounds, .. }
+            | Stage::AuthSent { rounds, .. }
+            | Stage::Verifying { rounds, .. } => rounds.child,
             _ => None,
         };
         let verdict = verdict.or_else(|| goal.refusal.clone()).unwrap_or_else(|| {
@@ -411,7 +428,7 @@ impl InitSent {
             },
             nonce: self.nonce.clone(),
             nat: frame.spis.nat_hashes(&frame.path, claim),
-            fragmentation: goal.connection.fragment_size.is_some(),
+            fragmentation: goal.connection.fragmentation.is_offered(),
             signature_hashes: accepted_hashes().to_vec(),
             notifies: Vec::new(),
         };
@@ -482,6 +499,8 @@ impl InitSent {
             fragmentation: answer.fragmentation,
             signature_hashes: answer.signature_hashes,
             childless: answer.childless,
+            rounds: Notify::is_among(NotifyType::MULTIPLE_AUTH_SUPPORTED, &answer.notifies),
+            asked: Asked::by(&answer.certificate_requests),
         };
         State::Initiating(Box::new(Attempt { goal, stage: Stage::Agreeing { job, opening } }))
     }
@@ -510,10 +529,25 @@ impl Goal {
     /// Whether IKE_AUTH goes without a child (RFC 6023).
     fn goes_childless(&self, opening: &Opening) -> bool {
         let connection = &self.connection;
-        let wanted = connection.childless == Childless::Prefer
+        let wanted = matches!(connection.childless, Childless::Prefer | Childless::Force)
             || connection.verify_pfs
             || (connection.childless == Childless::Allow && self.children.is_empty());
         wanted && opening.childless && connection.childless != Childless::Never
+    }
+
+    /// Whether a responder can do what the connection asks of it.
+    fn suits(&self, opening: &Opening) -> Result<(), Verdict> {
+        let connection = &self.connection;
+        if connection.childless == Childless::Force && !opening.childless {
+            let cause = Cause::Unexpected("no IKE_AUTH without a child");
+            return Err(Verdict::new(Culprit::Mismatch, cause));
+        }
+        if connection.has_rounds() && !opening.rounds {
+            let rounds = connection.local.further.len().max(connection.remote.further.len());
+            let expected = rounds.saturating_add(1);
+            return Err(AuthFailure::Rounds { expected, actual: 1 }.into());
+        }
+        Ok(())
     }
 }
 

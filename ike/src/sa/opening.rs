@@ -2,6 +2,7 @@
 
 use super::{Role, SpiPair};
 use crate::auth::signed_octets;
+use crate::connection::Asked;
 use crate::crypto::{Provider, Secret};
 use crate::keys::{IkeKeys, Inputs};
 use crate::nat::NatView;
@@ -28,6 +29,10 @@ pub(crate) struct Opening {
     pub(crate) signature_hashes: Vec<u16>,
     /// The responder can do IKE_AUTH without a child.
     pub(crate) childless: bool,
+    /// The peer can do more than one round of authentication.
+    pub(crate) rounds: bool,
+    /// The peer has said what certificates it can check.
+    pub(crate) asked: Asked,
 }
 
 /// An opening with its keys: both ends can now prove who they are.

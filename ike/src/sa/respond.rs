@@ -11,6 +11,9 @@
 //!               ◀───────  SK{IDr, AUTH, SA, TSi, TSr, …}
 //! ```
 //!
+//! Where an end has more to prove the last two steps come again, and what belongs to the child waits for the last
+//! answer (RFC 4739).
+//!
 //! Whether to take an IKE_SA_INIT at all is decided before this begins, in [`crate::gate`].
 
 use super::child::{Ends, Exchanged, Refusal, Terms};
@@ -22,8 +25,8 @@ use super::opening::{Keyed, Opening};
 use super::timers::Timer;
 use super::window::Window;
 use super::{Frame, Role, SpiPair, State, Verified};
-use crate::auth::{Authenticated, SignTask, VerifyTask, accepted_hashes};
-use crate::connection::{Connection, EncapsulationPolicy, Retransmission};
+use crate::auth::{AuthFailure, Authenticated, SignTask, VerifyTask, accepted_hashes};
+use crate::connection::{Asked, Childless, Connection, EncapsulationPolicy, Retransmission, Unique};
 use crate::core::{Core, Effect};
 use crate::counters::Drop;
 use crate::event::Event;
@@ -32,11 +35,12 @@ use crate::identity::Identity;
 use crate::nat::SourceClaim;
 use crate::output::{Duty, JobDone, JobId, Task as Arithmetic, TaskResult};
 use crate::proposal::IkeChoice;
-use crate::registry::Claim;
+use crate::registry::{Announces, Claim};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
-    AuthAccepted, AuthPayload, AuthRequest, AuthResponse, ChildOutcome, Configuration, ExchangeType, IkeSpi,
-    KeyExchange, MessageError, Notify, NotifyType, SaInitAccepted, SaInitRequest, SaInitResponse,
+    AuthPayload, AuthRequest, AuthResponse, ChildOutcome, Claimed, Configuration, ExchangeType,
+    FurtherAccepted, FurtherRequest, IkeSpi, KeyExchange, MessageError, Notify, NotifyType, SaInitAccepted,
+    SaInitRequest, SaInitResponse,
 };
 use std::sync::Arc;
 
@@ -45,8 +49,8 @@ pub(crate) struct HalfOpen {
     stage: Stage,
     /// Our IKE_SA_INIT response, given again when the request comes again.
     answer: Vec<u8>,
-    /// What of the request the response depends on.
-    forced: bool,
+    /// What it says of us.
+    announces: Announces,
 }
 
 enum Stage {
@@ -60,28 +64,44 @@ enum Stage {
     Verifying {
         job: JobId,
         keyed: Keyed,
-        connection: Arc<Connection>,
-        request: Box<AuthRequest>,
+        rounds: Box<Rounds>,
     },
     Signing {
         job: JobId,
         keyed: Keyed,
-        connection: Arc<Connection>,
-        request: Box<AuthRequest>,
-        peer: Authenticated,
+        rounds: Box<Rounds>,
+    },
+    /// One end has more to prove, and it is the peer's turn.
+    AwaitingMore {
+        keyed: Keyed,
+        rounds: Box<Rounds>,
     },
 }
 
+/// How far the two ends have come with proving who they are.
+struct Rounds {
+    connection: Arc<Connection>,
+    /// The first request: what it asks for it gets in the end.
+    request: Box<AuthRequest>,
+    /// Who the peer has proved to be in the first round.
+    peer: Option<Authenticated>,
+    /// How many proofs of the peer's have held.
+    theirs: usize,
+    /// The peer has said that it has another one.
+    more: bool,
+    /// How many proofs of ours have been sent.
+    ours: usize,
+}
+
 impl HalfOpen {
-    /// Takes an IKE_SA_INIT request for which a proposal has been chosen. `forced` says that some
-    /// connection it may become wants UDP encapsulation in any case.
+    /// Takes an IKE_SA_INIT request for which a proposal has been chosen.
     pub(crate) fn begin(
         frame: &mut Frame,
         core: &mut Core,
         request: SaInitRequest,
         whole: &[u8],
         choice: IkeChoice,
-        forced: bool,
+        announces: Announces,
     ) -> State {
         // The request was made before there was an SPI of ours.
         let header_spis = SpiPair { responder: IkeSpi(0), ..frame.spis };
@@ -100,22 +120,34 @@ impl HalfOpen {
             response: Vec::new(),
             nat,
             nat_traversal: request.nat.destination.is_some(),
-            fragmentation: request.fragmentation,
+            fragmentation: request.fragmentation && announces.fragments,
             signature_hashes: request.signature_hashes,
-            childless: false,
+            childless: announces.childless,
+            rounds: false,
+            asked: Asked::No,
         };
         frame.timers.set(Timer::GiveUp, core.now.time + core.config.half_open_timeout);
         State::Responding(Box::new(Self {
             stage: Stage::Agreeing { job, opening },
             answer: Vec::new(),
-            forced,
+            announces,
         }))
     }
 
     pub(crate) fn crypt(&self) -> Option<&Crypt> {
         match &self.stage {
-            Stage::AwaitingAuth { keyed } => Some(&keyed.crypt),
+            Stage::AwaitingAuth { keyed } | Stage::AwaitingMore { keyed, .. } => Some(&keyed.crypt),
             _ => None,
+        }
+    }
+
+    /// Its connection, once the peer has said who it is.
+    pub(crate) fn connection(&self) -> Option<&Arc<Connection>> {
+        match &self.stage {
+            Stage::Verifying { rounds, .. }
+            | Stage::Signing { rounds, .. }
+            | Stage::AwaitingMore { rounds, .. } => Some(&rounds.connection),
+            Stage::Agreeing { .. } | Stage::AwaitingAuth { .. } => None,
         }
     }
 
@@ -134,32 +166,40 @@ impl HalfOpen {
         core: &mut Core,
         message: &Verified,
     ) -> State {
-        let Self { stage, answer, forced } = *self;
-        let Stage::AwaitingAuth { keyed } = stage else {
-            return State::Responding(Box::new(Self { stage, answer, forced }));
-        };
         if message.header.exchange != ExchangeType::IkeAuth {
             // Nothing else is taken from a peer that has not said who it is.
             core.counters.drop(Drop::OutOfState);
             frame.window.cancel_answer();
-            let stage = Stage::AwaitingAuth { keyed };
-            return State::Responding(Box::new(Self { stage, answer, forced }));
+            return State::Responding(self);
         }
+        let Self { stage, answer, announces } = *self;
         // A peer that goes to port 4500 does so here (RFC 7296 §2.23).
-        frame.path = message.path;
-        match message.read(AuthRequest::parse) {
-            Ok(request) => verify(frame, core, keyed, Box::new(request)),
-            Err(error) => refuse_malformed(frame, core, keyed, error),
+        match stage {
+            Stage::AwaitingAuth { keyed } => {
+                frame.path = message.path;
+                match message.read(AuthRequest::parse) {
+                    Ok(request) => verify_first(frame, core, keyed, Box::new(request)),
+                    Err(error) => refuse_malformed(frame, core, keyed, error),
+                }
+            }
+            Stage::AwaitingMore { keyed, rounds } => {
+                frame.path = message.path;
+                match message.read(FurtherRequest::parse) {
+                    Ok(request) => verify_further(frame, core, keyed, rounds, request),
+                    Err(error) => refuse_malformed(frame, core, keyed, error),
+                }
+            }
+            stage => State::Responding(Box::new(Self { stage, answer, announces })),
         }
     }
 
     /// Arithmetic is done.
     pub(crate) fn on_job(self: Box<Self>, frame: &mut Frame, core: &mut Core, done: JobDone) -> State {
-        let Self { stage, answer, forced } = *self;
+        let Self { stage, answer, announces } = *self;
         match (stage, done.result) {
             (Stage::Agreeing { job, opening }, TaskResult::Agreed(result)) if job == done.id => {
                 match result {
-                    Ok(agreement) => answer_init(frame, core, opening, agreement, forced),
+                    Ok(agreement) => answer_init(frame, core, opening, agreement, announces),
                     Err(_) => {
                         // The value makes no secret; its sender is unknown, so it is told nothing.
                         core.counters.drop(Drop::Malformed);
@@ -167,23 +207,19 @@ impl HalfOpen {
                     }
                 }
             }
-            (Stage::Verifying { job, keyed, connection, request }, TaskResult::Verified(result))
-                if job == done.id =>
-            {
+            (Stage::Verifying { job, keyed, rounds }, TaskResult::Verified(result)) if job == done.id => {
                 match result {
-                    Ok(peer) => sign(frame, core, keyed, connection, request, peer),
-                    Err(failure) => refuse(frame, core, keyed, Some(&connection), failure.into()),
+                    Ok(peer) => proven(frame, core, keyed, rounds, peer),
+                    Err(failure) => refuse(frame, core, keyed, Some(&rounds.connection), failure.into()),
                 }
             }
-            (Stage::Signing { job, keyed, connection, request, peer }, TaskResult::Signed(result))
-                if job == done.id =>
-            {
+            (Stage::Signing { job, keyed, rounds }, TaskResult::Signed(result)) if job == done.id => {
                 match result {
-                    Ok(auth) => establish(frame, core, keyed, &connection, &request, &peer, auth),
-                    Err(failure) => refuse(frame, core, keyed, Some(&connection), failure.into()),
+                    Ok(auth) => answer_round(frame, core, keyed, rounds, Some(auth)),
+                    Err(failure) => refuse(frame, core, keyed, Some(&rounds.connection), failure.into()),
                 }
             }
-            (stage, _) => State::Responding(Box::new(Self { stage, answer, forced })),
+            (stage, _) => State::Responding(Box::new(Self { stage, answer, announces })),
         }
     }
 
@@ -203,9 +239,12 @@ fn answer_init(
     core: &mut Core,
     mut opening: Opening,
     agreement: crate::output::Agreement,
-    forced: bool,
+    announces: Announces,
 ) -> State {
-    let claim = if forced { SourceClaim::Forced } else { SourceClaim::Honest };
+    let claim = if announces.forced { SourceClaim::Forced } else { SourceClaim::Honest };
+    // RFC 4739 §3.1
+    let rounds = announces.rounds.then(|| Notify::new(NotifyType::MULTIPLE_AUTH_SUPPORTED));
+    let rounds = rounds.into_iter().collect();
     let response = SaInitResponse::Accepted(SaInitAccepted {
         proposal: opening.choice.to_wire(&[]),
         key_exchange: KeyExchange { group: opening.choice.group.transform_id(), public: agreement.public },
@@ -215,13 +254,13 @@ fn answer_init(
             .registry
             .certificate_requests(frame.path.local.ip(), frame.path.remote.ip()),
         fragmentation: opening.fragmentation,
-        childless: true,
+        childless: announces.childless,
         signature_hashes: if opening.signature_hashes.is_empty() {
             Vec::new()
         } else {
             accepted_hashes().to_vec()
         },
-        notifies: Vec::new(),
+        notifies: rounds,
     });
     let Ok(datagram) = clear_header(frame, true).emit_with(&response.emit()) else { return State::Closed };
     opening.response.clone_from(&datagram);
@@ -233,7 +272,7 @@ fn answer_init(
             State::Responding(Box::new(HalfOpen {
                 stage: Stage::AwaitingAuth { keyed },
                 answer: datagram,
-                forced,
+                announces,
             }))
         }
         Err(_) => State::Closed,
@@ -241,11 +280,11 @@ fn answer_init(
 }
 
 /// Finds the connection that the peer asks for, and has its proof checked.
-fn verify(frame: &mut Frame, core: &mut Core, keyed: Keyed, request: Box<AuthRequest>) -> State {
+fn verify_first(frame: &mut Frame, core: &mut Core, mut keyed: Keyed, request: Box<AuthRequest>) -> State {
     let peer = match Identity::from_payload(&request.initiator_id) {
         Ok(peer) => peer,
         Err(error) => {
-            let failure = crate::auth::AuthFailure::PeerIdentity(error);
+            let failure = AuthFailure::PeerIdentity(error);
             return refuse(frame, core, keyed, None, failure.into());
         }
     };
@@ -274,52 +313,170 @@ fn verify(frame: &mut Frame, core: &mut Core, keyed: Keyed, request: Box<AuthReq
         let verdict = Verdict::new(Culprit::Mismatch, Cause::Unexpected("EAP"));
         return refuse(frame, core, keyed, Some(&connection), verdict);
     };
-    let octets = match keyed.octets(core.provider, Role::Initiator, &request.initiator_id) {
+    if let Some(cause) = unfit_child(&connection, &request) {
+        // RFC 6023 §3
+        let notify = Notify::new(NotifyType::INVALID_SYNTAX);
+        let verdict = Verdict::new(Culprit::Mismatch, Cause::Unexpected(cause));
+        return refuse_with(frame, core, keyed, Some(&connection), notify, verdict);
+    }
+    keyed.opening.asked = Asked::by(&request.certificate_requests);
+    keyed.opening.rounds = Notify::is_among(NotifyType::MULTIPLE_AUTH_SUPPORTED, &request.notifies);
+    let more = Notify::is_among(NotifyType::ANOTHER_AUTH_FOLLOWS, &request.notifies);
+    let claim = Claimed {
+        id: request.initiator_id.clone(),
+        certificates: request.certificates.clone(),
+        authentication: auth,
+    };
+    let rounds = Box::new(Rounds { connection, request, peer: None, theirs: 0, more, ours: 0 });
+    verify(frame, core, keyed, rounds, claim)
+}
+
+/// What is wrong with a request that has a child, or has none.
+fn unfit_child(connection: &Connection, request: &AuthRequest) -> Option<&'static str> {
+    match (connection.childless, &request.child) {
+        (Childless::Force, Some(_)) => Some("an IKE_AUTH with a child"),
+        (Childless::Never, None) => Some("an IKE_AUTH without a child"),
+        _ => None,
+    }
+}
+
+/// Another proof, or nothing if we have more to prove.
+fn verify_further(
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: Keyed,
+    mut rounds: Box<Rounds>,
+    request: FurtherRequest,
+) -> State {
+    let announced = std::mem::replace(
+        &mut rounds.more,
+        Notify::is_among(NotifyType::ANOTHER_AUTH_FOLLOWS, &request.notifies),
+    );
+    match request.claim {
+        Some(claim) if announced => verify(frame, core, keyed, rounds, claim),
+        None if !announced && !rounds.more => go_on(frame, core, keyed, rounds),
+        _ => refuse_rounds(frame, core, keyed, &rounds),
+    }
+}
+
+/// Has a proof of the peer's checked.
+fn verify(frame: &mut Frame, core: &mut Core, keyed: Keyed, rounds: Box<Rounds>, claim: Claimed) -> State {
+    let Some((expected, remote)) = rounds.connection.their_round(rounds.theirs) else {
+        return refuse_rounds(frame, core, keyed, &rounds);
+    };
+    let octets = match keyed.octets(core.provider, Role::Initiator, &claim.id) {
         Ok(octets) => octets,
-        Err(verdict) => return refuse(frame, core, keyed, Some(&connection), verdict),
+        Err(verdict) => return refuse(frame, core, keyed, Some(&rounds.connection), verdict),
     };
     let task = VerifyTask {
         provider: core.provider,
         prf: keyed.opening.choice.prf,
-        remote: Arc::clone(&connection.remote.auth),
-        expected: connection.remote.identity.clone(),
-        id: request.initiator_id.clone(),
-        certificates: request.certificates.clone(),
-        auth,
+        remote: Arc::clone(remote),
+        expected: expected.clone(),
+        id: claim.id,
+        certificates: claim.certificates,
+        auth: claim.authentication,
         octets,
         wall: core.now.wall,
     };
     let job = frame.submit(core, Arithmetic::Verify(Box::new(task)));
-    waiting(Stage::Verifying { job, keyed, connection, request })
+    waiting(Stage::Verifying { job, keyed, rounds })
 }
 
-fn waiting(stage: Stage) -> State {
-    State::Responding(Box::new(HalfOpen { stage, answer: Vec::new(), forced: false }))
-}
-
-/// The peer is who it says: now we say who we are.
-fn sign(
+/// One proof of the peer's holds.
+fn proven(
     frame: &mut Frame,
     core: &mut Core,
     keyed: Keyed,
-    connection: Arc<Connection>,
-    request: Box<AuthRequest>,
+    mut rounds: Box<Rounds>,
     peer: Authenticated,
 ) -> State {
-    let id = connection.local.auth.id_payload(&connection.local.identity);
-    let octets = match keyed.octets(core.provider, Role::Responder, &id) {
-        Ok(octets) => octets,
-        Err(verdict) => return refuse(frame, core, keyed, Some(&connection), verdict),
-    };
+    rounds.theirs = rounds.theirs.saturating_add(1);
+    rounds.peer.get_or_insert(peer);
+    go_on(frame, core, keyed, rounds)
+}
+
+/// It is our turn: with another proof, if there is one.
+fn go_on(frame: &mut Frame, core: &mut Core, keyed: Keyed, rounds: Box<Rounds>) -> State {
+    let expected = rounds.connection.their_round(rounds.theirs).is_some();
+    let able = keyed.opening.rounds || !rounds.connection.has_rounds();
+    if rounds.more != expected || !able {
+        return refuse_rounds(frame, core, keyed, &rounds);
+    }
+    match signing(frame, core, &keyed, &rounds) {
+        Ok(Some(job)) => waiting(Stage::Signing { job, keyed, rounds }),
+        Ok(None) => answer_round(frame, core, keyed, rounds, None),
+        Err(verdict) => refuse(frame, core, keyed, Some(&rounds.connection), verdict),
+    }
+}
+
+/// Our next proof, unless we have none left.
+fn signing(
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: &Keyed,
+    rounds: &Rounds,
+) -> Result<Option<JobId>, Verdict> {
+    let Some((identity, auth)) = rounds.connection.our_round(rounds.ours) else { return Ok(None) };
+    let octets = keyed.octets(core.provider, Role::Responder, &auth.id_payload(identity))?;
     let task = SignTask {
         provider: core.provider,
         prf: keyed.opening.choice.prf,
-        local: Arc::clone(&connection.local.auth),
+        local: auth.towards(rounds.peer.as_ref().map(Authenticated::identity))?,
         octets,
         peer_hashes: keyed.opening.signature_hashes.clone(),
     };
-    let job = frame.submit(core, Arithmetic::Sign(Box::new(task)));
-    waiting(Stage::Signing { job, keyed, connection, request, peer })
+    Ok(Some(frame.submit(core, Arithmetic::Sign(Box::new(task)))))
+}
+
+/// Answers with our proof, if there was one to make. With the last answer the IKE SA stands.
+fn answer_round(
+    frame: &mut Frame,
+    core: &mut Core,
+    mut keyed: Keyed,
+    mut rounds: Box<Rounds>,
+    auth: Option<AuthPayload>,
+) -> State {
+    let connection = Arc::clone(&rounds.connection);
+    let claim =
+        auth.zip(connection.our_round(rounds.ours)).map(|(authentication, (identity, auth))| Claimed {
+            id: auth.id_payload(identity),
+            certificates: connection.certificates(auth, keyed.opening.asked),
+            authentication,
+        });
+    if claim.is_some() {
+        rounds.ours = rounds.ours.saturating_add(1);
+    }
+    let we_go_on = claim.is_some() && connection.our_round(rounds.ours).is_some();
+    if !we_go_on && !rounds.more {
+        let Rounds { request, peer, .. } = *rounds;
+        return match peer {
+            Some(peer) => establish(frame, core, keyed, &connection, &request, &peer, claim),
+            None => State::Closed,
+        };
+    }
+    let notifies = we_go_on.then(|| Notify::new(NotifyType::ANOTHER_AUTH_FOLLOWS)).into_iter().collect();
+    let chain = FurtherAccepted { claim, notifies, ..FurtherAccepted::default() }.emit();
+    let limit = if keyed.opening.fragmentation { connection.fragment_limit(frame.answer_path) } else { None };
+    let id = frame.window.answering_id();
+    let envoy = Envoy { exchange: ExchangeType::IkeAuth, response: true, id, limit };
+    if let Ok(datagrams) = keyed.crypt.seal(frame.spis, envoy, &chain, &mut *core.random) {
+        frame.send_answer(core, datagrams);
+    }
+    waiting(Stage::AwaitingMore { keyed, rounds })
+}
+
+/// The peer proves more or less than it has to, or cannot do as much as we want of it.
+fn refuse_rounds(frame: &mut Frame, core: &mut Core, keyed: Keyed, rounds: &Rounds) -> State {
+    let expected = rounds.connection.remote.further.len().saturating_add(1);
+    let actual = rounds.theirs.saturating_add(usize::from(rounds.more));
+    let failure = AuthFailure::Rounds { expected, actual };
+    refuse(frame, core, keyed, Some(&rounds.connection), failure.into())
+}
+
+fn waiting(stage: Stage) -> State {
+    let announces = Announces { forced: false, fragments: false, childless: false, rounds: false };
+    State::Responding(Box::new(HalfOpen { stage, answer: Vec::new(), announces }))
 }
 
 /// Both ends have proved who they are: the SA stands, and perhaps its first child.
@@ -330,7 +487,7 @@ fn establish(
     connection: &Arc<Connection>,
     request: &AuthRequest,
     peer: &Authenticated,
-    auth: AuthPayload,
+    claim: Option<Claimed>,
 ) -> State {
     let Keyed { opening, crypt, .. } = keyed;
     let mut sa = Box::new(Established::new(Newborn {
@@ -348,7 +505,8 @@ fn establish(
         mobike::remember(&mut sa, addresses);
     }
     core.effects.push_back(Effect::HalfOpenOver(frame.id));
-    let alone_since = request.initial_contact.then_some(frame.turn);
+    let alone = request.initial_contact && connection.unique != Unique::Never;
+    let alone_since = alone.then_some(frame.turn);
     core.effects.push_back(Effect::Authenticated { sa: frame.id, alone_since });
     core.counters.established(core.now.time.since(frame.began));
     core.event(Event::IkeEstablished {
@@ -367,10 +525,8 @@ fn establish(
         }
         (Some(offer), None) => first_child(&mut sa, frame, core, offer, &opening),
     };
-    let response = AuthResponse::Accepted(Box::new(AuthAccepted {
-        responder_id: connection.local.auth.id_payload(&connection.local.identity),
-        certificates: connection.local.auth.certificates(),
-        authentication: auth,
+    let response = FurtherAccepted {
+        claim,
         configuration,
         child,
         mobike: sa.mobike.is_some(),
@@ -381,7 +537,7 @@ fn establish(
             .authentication
             .map(|span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX)),
         notifies: Vec::new(),
-    }));
+    };
     sa.begin(frame, core);
     sa.begin_authentication(frame, core, None);
     sa.answer(frame, core, ExchangeType::IkeAuth, &response.emit());

@@ -22,8 +22,8 @@ pub use fragment::{Fragment, Novelty, Progress, Reassembly, split};
 pub use header::{ExchangeType, Header, IkeSpi, MessageId};
 pub use message::{
     AuthAccepted, AuthRequest, AuthResponse, ChildAccepted, ChildOffer, ChildOutcome, ChildRequest,
-    ChildResponse, CreateChildRequest, CreateChildResponse, Informational, RekeyIkeMessage, SaInitAccepted,
-    SaInitRequest, SaInitResponse,
+    ChildResponse, Claimed, CreateChildRequest, CreateChildResponse, FurtherAccepted, FurtherRequest,
+    FurtherResponse, Informational, RekeyIkeMessage, SaInitAccepted, SaInitRequest, SaInitResponse,
 };
 pub use payload::{
     AdditionalAddresses, AuthPayload, CertificatePayload, Configuration, ConfigurationAttribute,

@@ -88,6 +88,30 @@ pub(super) const AUTH_ACCEPTED: Table = &[
     (V, Ignored),
 ];
 
+/// `[IDi, [CERT,] AUTH]` (RFC 4739 §2).
+pub(super) const AUTH_FURTHER_REQUEST: Table = &[
+    (IDI, AtMostOnce),
+    (CERT, Repeatable),
+    (CERTREQ, Ignored),
+    (AUTH, AtMostOnce),
+    (N, Repeatable),
+    (V, Ignored),
+];
+
+/// `[IDr, [CERT,] AUTH,] [CP,] [SAr2, TSi, TSr]` (RFC 4739 §2).
+pub(super) const AUTH_FURTHER_RESPONSE: Table = &[
+    (IDR, AtMostOnce),
+    (CERT, Repeatable),
+    (CERTREQ, Ignored),
+    (AUTH, AtMostOnce),
+    (CP, AtMostOnce),
+    (SA, AtMostOnce),
+    (TSI, AtMostOnce),
+    (TSR, AtMostOnce),
+    (N, Repeatable),
+    (V, Ignored),
+];
+
 /// `[N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr` and the same with r (appendix C.4). CP is allowed there and means
 /// nothing to us.
 pub(super) const CREATE_CHILD: Table = &[

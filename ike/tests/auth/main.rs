@@ -3,6 +3,8 @@
 mod certificates;
 mod constraints;
 mod identity;
+mod known;
 mod methods;
 mod revocation;
 mod support;
+mod wanted;

@@ -3,7 +3,8 @@
 use crate::support::{BUILD, NOW, certificate, refused, revocation_list, store_with, verify_in};
 use tidegate_ike::WallTime;
 use tidegate_ike::auth::{
-    Blame, CertificateCheck, CertificateVerdict, EndEntity, Revocation, RevocationListError, TrustStore,
+    Blame, CertificateCheck, CertificateOutline, CertificateVerdict, EndEntity, Revocation,
+    RevocationListError, TrustStore,
 };
 use tidegate_ike::crypto::{Provider, RING, SignatureError, VerifyInput};
 
@@ -199,4 +200,20 @@ fn a_list_that_is_not_understood_is_refused_when_it_is_added() {
     assert_eq!(add("crl-indirect"), Err(RevocationListError::Scope));
     let mut store = TrustStore::new(BUILD, Revocation::Strict);
     assert_eq!(store.add_revocation_list(&certificate("moon")), Err(RevocationListError::Malformed));
+}
+
+#[test]
+fn ifuri_wants_a_list_where_there_is_somewhere_to_ask_for_one() {
+    let ifuri = |lists: &[&str]| with(Revocation::IfUri, lists);
+    assert!(verify_in(&ifuri(&[]), &["moon"]).is_ok(), "nobody says where");
+    assert_eq!(refused(verify_in(&ifuri(&[]), &["pointed"])).0, CertificateCheck::NoRevocationList);
+    assert_eq!(refused(verify_in(&ifuri(&["crl-root"]), &["pointed"])).0, CertificateCheck::Revoked);
+
+    // Its authority is known to have one.
+    let mut store = ifuri(&[]);
+    let root = CertificateOutline::from_der(&certificate("root")).expect("a certificate");
+    store.add_list_uri(root.subject, "http://crl.example.org/root.crl".to_owned());
+    assert_eq!(refused(verify_in(&store, &["moon"])).0, CertificateCheck::NoRevocationList);
+    store.add_revocation_list(&revocation_list("crl-root")).expect("a list");
+    assert!(verify_in(&store, &["moon"]).is_ok());
 }

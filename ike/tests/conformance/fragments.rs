@@ -2,6 +2,7 @@
 
 use crate::puppet::{Puppet, Stranger};
 use crate::support::{End, Pair, connection};
+use tidegate_ike::connection::Fragmentation;
 use tidegate_ike::wire::{
     AuthResponse, ExchangeType, Header, Informational, MessageId, Notify, NotifyType, Part, PayloadType,
     Sealed,
@@ -10,7 +11,7 @@ use tidegate_ike::wire::{
 /// The engine sends at most so much in one datagram.
 fn small_datagrams() -> Pair {
     let mut b = connection(End::B);
-    b.fragment_size = Some(120);
+    b.fragmentation = Fragmentation::Offer(120);
     b.liveness = None;
     Pair::new(1, connection(End::A), b)
 }
@@ -29,11 +30,12 @@ fn parts(pair: &Pair) -> Vec<(Part, Header)> {
 // RFC 7383 §2.3, §2.4: whoever does not offer it is not offered it, and neither is anybody where it is off.
 #[test]
 fn fragmentation_is_announced_only_where_it_is_on() {
+    let on = |on| if on { Fragmentation::default() } else { Fragmentation::Never };
     for (theirs, ours, expected) in [(true, true, true), (false, true, false)] {
         let mut a = connection(End::A);
-        a.fragment_size = theirs.then_some(1280);
+        a.fragmentation = on(theirs);
         let mut b = connection(End::B);
-        b.fragment_size = ours.then_some(1280);
+        b.fragmentation = on(ours);
         let mut pair = Pair::new(2, a, b);
         pair.initiate(End::A);
         let request = pair.take(End::A);

@@ -172,7 +172,7 @@ fn proposals_are_those_of_the_connection_for_the_address() {
 fn a_connection_is_only_for_the_addresses_of_ours_that_it_names() {
     let at = |name: &str, address: [u8; 4]| {
         let mut connection = for_peers(name, "a.example", &[]);
-        connection.local.addresses = vec![IpAddr::from(address)];
+        connection.local.addresses = vec![AddressRange::host(IpAddr::from(address))];
         connection
     };
     let pair = with("a.example", [at("this", [192, 0, 2, 2]), at("another", [192, 0, 2, 200])]);

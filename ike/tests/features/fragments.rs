@@ -6,7 +6,7 @@ use crate::support::{End, Pair, identity};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tidegate_ike::Transmit;
-use tidegate_ike::connection::Connection;
+use tidegate_ike::connection::{Connection, Fragmentation};
 use tidegate_ike::identity::IdentityPattern;
 
 /// Certificates with intermediates, and datagrams of this size at most.
@@ -21,7 +21,7 @@ fn bulky(size: Option<u16>) -> impl Fn(End, &mut Connection) {
             End::B => local(&["deep", "int2", "int1"], "moon"),
         });
         connection.remote.auth = Arc::new(remote(certificates(&["root"])));
-        connection.fragment_size = size;
+        connection.fragmentation = size.map_or(Fragmentation::Never, Fragmentation::Offer);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::{AddressRange, Marking, TfcPadding};
 use tidegate_ike::connection::{
-    ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, IkeLifetimes,
+    ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, Fragmentation, IkeLifetimes,
 };
 use tidegate_ike::crypto::Secret;
 use tidegate_ike::endpoint::ChildStatus;
@@ -151,7 +151,7 @@ impl Recipe {
             jitter: self.ike_rekey / 4,
             authentication: None,
         };
-        connection.fragment_size = Some(self.fragment_size);
+        connection.fragmentation = Fragmentation::Offer(self.fragment_size);
         connection.mobike = self.mobike && !self.both_keep;
         connection.childless = if self.childless { Childless::Prefer } else { Childless::Allow };
         connection.verify_pfs = self.verify_pfs && self.pfs;

@@ -13,8 +13,8 @@ use std::time::Duration;
 use tidegate_esp::{Direction, Limits, Marking, Params, Spi, TfcPadding, TrafficSelector};
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::connection::{
-    ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, EncapsulationPolicy, IkeLifetimes,
-    LocalEnd, RemoteEnd, Retransmission,
+    ChildConfig, ChildLifetimes, ChildStart, Childless, Connection, EncapsulationPolicy, Fragmentation,
+    IkeLifetimes, LocalEnd, RemoteEnd, RequestCertificates, Retransmission, SendCertificates, Unique,
 };
 use tidegate_ike::crypto::{SEEDED, Secret, SeededRandom};
 use tidegate_ike::endpoint::{ChildStatus, Phase};
@@ -402,12 +402,14 @@ pub fn connection(end: End) -> Connection {
         local: LocalEnd {
             identity: identity(name),
             auth: Arc::new(LocalAuth::Psk(secret())),
+            further: Vec::new(),
             addresses: Vec::new(),
             port: 500,
         },
         remote: RemoteEnd {
             identity: IdentityPattern::Exact(identity(peer)),
             auth: Arc::new(RemoteAuth::Psk(secret())),
+            further: Vec::new(),
             addresses: vec![tidegate_esp::AddressRange::host(remote)],
             port: 500,
         },
@@ -416,13 +418,16 @@ pub fn connection(end: End) -> Connection {
         lifetimes: IkeLifetimes::default(),
         liveness: Some(Duration::from_secs(10)),
         retransmission: Retransmission::default(),
-        fragment_size: Some(1280),
+        fragmentation: Fragmentation::default(),
         encapsulation: EncapsulationPolicy::Udp,
         mobike: false,
         childless: Childless::Allow,
         request_addresses: Vec::new(),
         pools: Vec::new(),
         verify_pfs: false,
+        send_certificates: SendCertificates::default(),
+        request_certificates: RequestCertificates::default(),
+        unique: Unique::default(),
     }
 }
 

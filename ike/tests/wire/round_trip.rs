@@ -4,8 +4,8 @@ use crate::strategies;
 use proptest::prelude::*;
 use std::fmt::Debug;
 use tidegate_ike::wire::{
-    AuthRequest, AuthResponse, CreateChildRequest, CreateChildResponse, Header, Informational, MessageError,
-    PayloadChain, SaInitRequest, SaInitResponse,
+    AuthRequest, AuthResponse, CreateChildRequest, CreateChildResponse, FurtherRequest, FurtherResponse,
+    Header, Informational, MessageError, PayloadChain, SaInitRequest, SaInitResponse,
 };
 
 /// The two halves of every message type.
@@ -40,6 +40,8 @@ messages!(
     AuthResponse,
     CreateChildRequest,
     CreateChildResponse,
+    FurtherRequest,
+    FurtherResponse,
     Informational
 );
 
@@ -69,6 +71,16 @@ fn no_prefix_is_read<M: Message>(message: &M) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    #[test]
+    fn a_further_ike_auth_request_is_read_back(message in strategies::further_request()) {
+        round_trip(message)?;
+    }
+
+    #[test]
+    fn a_further_ike_auth_response_is_read_back(message in strategies::further_response()) {
+        round_trip(message)?;
+    }
+
     #[test]
     fn a_header_is_read_back(header in strategies::header()) {
         let bytes = header.emit();

@@ -130,6 +130,31 @@ fn auth_accepted() -> impl Strategy<Value = AuthAccepted> {
     )
 }
 
+fn claimed() -> impl Strategy<Value = Claimed> {
+    (id(), certificates(), authentication()).prop_map(|(id, certificates, authentication)| Claimed {
+        id,
+        certificates,
+        authentication,
+    })
+}
+
+pub(crate) fn further_request() -> impl Strategy<Value = FurtherRequest> {
+    (option::of(claimed()), notifies()).prop_map(|(claim, notifies)| FurtherRequest { claim, notifies })
+}
+
+pub(crate) fn further_response() -> impl Strategy<Value = FurtherResponse> {
+    let accepted = (option::of(claimed()), auth_accepted());
+    prop_oneof![
+        4 => accepted.prop_map(|(claim, first)| {
+            FurtherResponse::Accepted(Box::new(FurtherAccepted { claim, ..FurtherAccepted::from(first) }))
+        }),
+        // Without a proof beside it, an error may still be about the child alone.
+        1 => error()
+            .prop_filter("refuses a child", |notify| !notify.kind.refuses_child())
+            .prop_map(FurtherResponse::Failed),
+    ]
+}
+
 fn child_outcome() -> impl Strategy<Value = ChildOutcome> {
     prop_oneof![
         Just(ChildOutcome::Absent),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tidegate_esp::{AddressRange, TrafficSelector};
 use tidegate_ike::ChildConfig;
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
-use tidegate_ike::connection::{ChildStart, Childless, Retransmission};
+use tidegate_ike::connection::{ChildStart, Childless, Fragmentation, Retransmission};
 use tidegate_ike::identity::{Identity, IdentityPattern};
 use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::pool::Pool;
@@ -82,7 +82,10 @@ fn connection(
     settings(context, section, &mut ike);
     ike.pools = pool_names(context, section, pools);
     let retry = retry(context, section);
-    Some(NamedConnection::written(Connection { ike, names: ends.names, children, retry }, auth))
+    Some(NamedConnection::written(
+        Connection { names: ends.names, children, retry, ..Connection::new(ike) },
+        auth,
+    ))
 }
 
 fn settings(context: &mut Context<'_>, section: &Section<'_>, ike: &mut tidegate_ike::Connection) {
@@ -95,9 +98,15 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>, ike: &mut tidegate
     // The least of RFC 8200 for IPv6, less would not do for IPv4 either; 0 turns fragments off.
     let fragment_size = section.number(context, "fragment_size", 0, 65_000);
     let fragment_size = fragment_size.and_then(|size| u16::try_from(size).ok());
-    set(&mut ike.fragment_size, fragment_size.map(|size| (size > 0).then_some(size.max(LEAST_FRAGMENT))));
-    let childless = [Childless::Never, Childless::Allow, Childless::Prefer];
-    set(&mut ike.childless, section.choice(context, "childless", &["never", "allow", "prefer"], &childless));
+    set(
+        &mut ike.fragmentation,
+        fragment_size.map(|size| match size {
+            0 => Fragmentation::Never,
+            size => Fragmentation::Offer(size.max(LEAST_FRAGMENT)),
+        }),
+    );
+    let childless = section.choice(context, "childless", CHILDLESS.0, &CHILDLESS.1);
+    set(&mut ike.childless, childless);
     set(&mut ike.lifetimes.rekey, section.parse(context, "rekey", values::maybe_span));
     set(&mut ike.lifetimes.reauthenticate, section.parse(context, "reauth", values::maybe_span));
     ike.request_addresses = section.parse_all(context, "request_addresses", values::address_request);
@@ -107,6 +116,11 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>, ike: &mut tidegate
             ((soonest / MARGIN).max(LEAST_OVERTIME), soonest / MARGIN);
     }
 }
+
+const CHILDLESS: (&[&str], [Childless; 4]) = (
+    &["never", "allow", "prefer", "force"],
+    [Childless::Never, Childless::Allow, Childless::Prefer, Childless::Force],
+);
 
 /// A rekey comes up to a tenth of its time early, and has as much to succeed, as in strongSwan.
 const MARGIN: u32 = 10;
@@ -159,7 +173,7 @@ fn pool_names(context: &mut Context<'_>, section: &Section<'_>, pools: &[At<Pool
 struct Ends {
     local: Loaded<LocalAuth>,
     local_identity: Option<Identity>,
-    local_addresses: Vec<std::net::IpAddr>,
+    local_addresses: Vec<AddressRange>,
     local_port: Option<u16>,
     remote: Loaded<RemoteAuth>,
     remote_identity: Option<IdentityPattern>,
@@ -178,7 +192,7 @@ fn ends(context: &mut Context<'_>, section: &Section<'_>, node: Option<&Node>) -
         .and_then(|local| local.parse(context, "id", |text| text.parse().map_err(ValueFault::Identity)));
     let local_identity = written.or_else(|| node::subject(local_auth.as_ref().map(|(auth, _)| auth)));
     let (local_addresses, local_port) = match &local {
-        Some(local) => (local.parse_all(context, "addresses", values::ip), local.port(context, "port")),
+        Some(local) => (local.parse_all(context, "addresses", local_place), local.port(context, "port")),
         None => (Vec::new(), None),
     };
     let remote_identity = remote
@@ -266,6 +280,11 @@ fn places(context: &mut Context<'_>, remote: &Section<'_>) -> (Vec<AddressRange>
     (Vec::new(), all)
 }
 
+/// One address, or a range or prefix of them.
+fn local_place(text: &str) -> Result<AddressRange, ValueFault> {
+    values::range(text).or_else(|_| values::ip(text).map(AddressRange::host))
+}
+
 enum Place {
     Range(AddressRange),
     Name(String),
@@ -317,7 +336,7 @@ fn child(context: &mut Context<'_>, section: &Section<'_>) -> Option<Child> {
     config.start = if start == Start::AtOnce { ChildStart::WithIke } else { ChildStart::OnDemand };
     let on_close = after(context, section, "on_close");
     let on_death = after(context, section, "on_death");
-    name.map(|_| Child { config, start, on_close, on_death })
+    name.map(|_| Child { start, on_close, on_death, ..Child::new(config) })
 }
 
 fn after(context: &mut Context<'_>, section: &Section<'_>, key: &str) -> After {

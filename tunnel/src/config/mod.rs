@@ -25,6 +25,7 @@ mod vault;
 
 pub use difference::Update;
 pub use files::Fingerprint;
+pub(crate) use files::{BUILD, contents, shared_secret};
 pub use mistake::{Fault, FileFault, Mistake, Mistakes, Place};
 pub use named::NamedConnection;
 pub use node::{DeviceKind, DeviceSettings, LogFormat, LogSettings, NodeSettings, Offload, RouteTable};
@@ -36,6 +37,7 @@ use crate::mesh::{Mesh, Named};
 use node::Node;
 use reader::{At, Context, Section};
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_ike::pool::Pool;
@@ -136,8 +138,14 @@ fn parse<T>(
 }
 
 fn read(path: &Path) -> Result<String, FileFault> {
-    let file = std::fs::File::open(path).map_err(|error| FileFault::Io(error.kind()))?;
-    String::from_utf8(files::contents(&file)?).map_err(|_| FileFault::NotText)
+    let io = |error: std::io::Error| FileFault::Io(error.kind());
+    let file = std::fs::File::open(path).map_err(io)?;
+    // Whoever writes it has the daemon do what they like.
+    let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
+    if mode & 0o002 != 0 {
+        return Err(FileFault::Open { mode });
+    }
+    String::from_utf8(contents(&file)?).map_err(|_| FileFault::NotText)
 }
 
 /// Reads on after a mistake, so that all of them are told at once; the result is no good then.

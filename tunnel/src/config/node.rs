@@ -5,6 +5,7 @@ use super::reader::{Context, Section};
 use super::schema;
 use super::values::{self, ValueFault};
 use crate::mesh::{Endpoint, Role};
+use crate::route::CharonRule;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
@@ -78,6 +79,8 @@ pub struct RouteTable {
     pub priority: u32,
     /// The mark of our own packets.
     pub mark: u32,
+    /// Whether strongSwan's rule is kept.
+    pub charon_rule: CharonRule,
 }
 
 /// What is logged, and how.
@@ -245,13 +248,16 @@ fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
 const DEFAULT_MTU: u16 = 1500;
 
 fn routes(context: &mut Context<'_>, node: &Section<'_>) -> RouteTable {
-    let mut routes = RouteTable { table: 2460, priority: 210, mark: 0x7d6 };
+    let mut routes = RouteTable { table: 2460, priority: 210, mark: 0x7d6, charon_rule: CharonRule::Leave };
     let Some(section) = node.section(context, "routes", &schema::ROUTES) else { return routes };
     // Below are the kernel's own tables; above there is room for those that are taken as they are needed.
     routes.table = section.number(context, "table", 256, u32::MAX - 4096).unwrap_or(routes.table);
     // Before the rule of strongSwan and its like, 220.
     routes.priority = section.number(context, "priority", 1, 215).unwrap_or(routes.priority);
     routes.mark = section.number(context, "mark", 1, u32::MAX).unwrap_or(routes.mark);
+    if section.flag(context, "charon_rule") == Some(true) {
+        routes.charon_rule = CharonRule::Keep;
+    }
     routes
 }
 

@@ -66,8 +66,11 @@ pub(super) const NODE: Schema = Schema {
 pub(super) const DEVICE: Schema =
     Schema { name: "[node.device]", path: "node.device", keys: &["kind", "name", "mtu", "offload"] };
 
-pub(super) const ROUTES: Schema =
-    Schema { name: "[node.routes]", path: "node.routes", keys: &["table", "priority", "mark"] };
+pub(super) const ROUTES: Schema = Schema {
+    name: "[node.routes]",
+    path: "node.routes",
+    keys: &["table", "priority", "mark", "charon_rule"],
+};
 
 pub(super) const LOG: Schema = Schema { name: "[node.log]", path: "node.log", keys: &["level", "format"] };
 

@@ -1,44 +1,58 @@
 //! `tidegate run`: a manager that follows a configuration.
 //!
-//! 1. [`run`] reads the configuration, sets up the log, and starts a [`Daemon`].
+//! 1. [`prepare`] reads the configuration, sets up the log, and gives up what the process does not need; [`run`]
+//!    starts a [`Daemon`] with it.
 //! 2. [`Daemon::start`] opens the device, starts the manager with its connections, and the services around it:
 //!    the control socket, metrics.
 //! 3. [`Daemon::serve`] reloads when the configuration or a file that it names changes, and on SIGHUP, until
-//!    it is told to stop.
+//!    it is told to stop; what happens meanwhile goes into the log, and to scripts.
 //! 4. [`Daemon::shut_down`] ends the SAs at the peers.
 
+mod compat;
 mod log;
 mod notify;
+mod prepare;
 mod reload;
 mod watch;
 
 pub use crate::setup::DeviceError;
+pub use compat::CHARON_FOLDER;
 pub use log::LogError;
+pub use prepare::{Prepared, prepare};
 pub use watch::{Stamps, Watch};
 
 use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings};
 use crate::driver::StartError;
 use crate::keylog::KeyLog;
 use crate::log::Narrator;
+use crate::revocation::Fetcher;
+use crate::route::CharonRule;
 use crate::setup;
-use crate::{Events, TunnelManager};
+use crate::updown::Scripts;
+use crate::{Event, Events, TunnelManager};
 use crate::{metrics, vici};
+use compat::{CHARON_SOCKET, Compat};
 use log::Log;
 use notify::Notifier;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What the command line says.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// The configuration.
-    pub config: PathBuf,
+    /// The configuration; without one all comes from clients.
+    pub config: Option<PathBuf>,
     /// Where the control socket is, in place of what the configuration says.
     pub vici: Option<PathBuf>,
+    /// The folder that has charon's files, to prove who we are by what they hold.
+    pub charon_compat: Option<PathBuf>,
 }
 
 /// Why the daemon does not run.
@@ -73,6 +87,8 @@ pub enum RunError {
         /// Why it cannot be had.
         error: io::Error,
     },
+    /// What is not needed cannot be given up.
+    Privileges(io::Error),
     /// Signals cannot be heard.
     Signals(io::Error),
     /// The engine has stopped by itself.
@@ -90,16 +106,16 @@ pub struct Daemon {
     log: Option<Log>,
     narrator: Narrator,
     notifier: Notifier,
+    scripts: Option<Scripts>,
+    compat: Option<Compat>,
     /// Services end with the daemon.
     _vici: vici::Server,
     _metrics: Option<metrics::Server>,
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(options: RunOptions) -> Result<(), RunError> {
-    let stamps = Stamps::of([&options.config]);
-    let configuration = Configuration::load(&options.config).map_err(RunError::Config)?;
-    let log = Log::install(&configuration.node.log).map_err(RunError::Log)?;
+pub async fn run(prepared: Prepared) -> Result<(), RunError> {
+    let Prepared { options, configuration, stamps, log, scripts } = prepared;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let stop = async move {
@@ -110,7 +126,8 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     };
     let mut daemon = Daemon::start(options, configuration).await?;
     daemon.log = Some(log);
-    if stamps != Stamps::of([&daemon.options.config]) {
+    daemon.scripts = scripts.and_then(start_scripts);
+    if stamps != Stamps::of(&daemon.options.config) {
         daemon.reload_and_tell().await;
     }
     let served = daemon.serve(stop).await;
@@ -135,14 +152,17 @@ impl Daemon {
             None => None,
         };
         let socket = &configuration.node.vici;
-        let vici = vici::Server::start(manager.clone(), socket);
+        let credentials = Arc::new(Mutex::new(vici::Credentials::new()));
+        let charon = options.charon_compat.clone();
+        let compat = charon.map(|path| Compat::start(path, Arc::clone(&credentials)));
+        let vici = vici::Server::with_credentials(manager.clone(), credentials, socket);
         let vici = vici.map_err(|error| RunError::Vici { path: socket.clone(), error })?;
         let watch = Watch::new(&configuration.files);
         tracing::info!(
             connections = configuration.connections.len(),
             "{} runs with {}",
             configuration.mesh.node.name,
-            options.config.display()
+            options.config.as_deref().unwrap_or(Path::new("what clients say")).display()
         );
         Ok(Self {
             options,
@@ -154,6 +174,8 @@ impl Daemon {
             log: None,
             narrator: Narrator::default(),
             notifier: Notifier::from_environment(),
+            scripts: None,
+            compat,
             _vici: vici,
             _metrics: metrics,
         })
@@ -177,10 +199,14 @@ impl Daemon {
         loop {
             tokio::select! {
                 () = &mut stop => return Ok(()),
-                Some(()) = self.hangups.recv() => self.reload_and_tell().await,
+                Some(()) = self.hangups.recv() => {
+                    self.reread();
+                    self.reload_and_tell().await;
+                }
                 () = self.watch.changed() => self.reload_and_tell().await,
+                () = Compat::changed(&mut self.compat) => self.reread(),
                 event = self.events.next() => match event {
-                    Some(event) => self.narrator.describe(&event).write(),
+                    Some(event) => self.heed(&event),
                     None => return Err(RunError::Stopped),
                 },
                 _ = beat.tick() => {
@@ -193,11 +219,33 @@ impl Daemon {
         }
     }
 
-    /// Ends all SAs at the peers, and stops.
-    pub async fn shut_down(self) {
+    /// Ends all SAs at the peers, and stops; scripts have their time before.
+    pub async fn shut_down(mut self) {
         self.notifier.stopping();
         tracing::info!("stopping");
-        self.manager.shutdown().await;
+        let manager = self.manager.clone();
+        let last_events = async {
+            while let Some(event) = self.events.next().await {
+                self.heed(&event);
+            }
+        };
+        tokio::join!(manager.shutdown(), last_events);
+        if let Some(scripts) = self.scripts.take() {
+            scripts.finish(SCRIPTS_PATIENCE).await;
+        }
+    }
+
+    fn heed(&mut self, event: &Event) {
+        self.narrator.describe(event).write();
+        if let Some(scripts) = &mut self.scripts {
+            scripts.heed(event);
+        }
+    }
+
+    fn reread(&mut self) {
+        if let Some(compat) = &mut self.compat {
+            compat.reload();
+        }
     }
 
     async fn reload_and_tell(&mut self) {
@@ -215,19 +263,58 @@ impl Daemon {
     }
 }
 
+/// How long the end of the daemon waits for scripts.
+const SCRIPTS_PATIENCE: Duration = Duration::from_secs(5);
+
+fn start_scripts(helper: UnixStream) -> Option<Scripts> {
+    let started = Scripts::start(helper);
+    started.map_err(|error| tracing::error!("scripts cannot be run: {error}")).ok()
+}
+
 impl RunOptions {
+    /// Reads the configuration, or makes one of a node that waits for clients.
+    pub fn configuration(&self) -> Result<Configuration, Mistakes> {
+        let Some(path) = &self.config else {
+            let name = host_name();
+            let mut configuration =
+                Configuration::from_text(&format!("[node]\nname = \"{name}\"\n"), Path::new("(none)"))?;
+            configuration.files.clear();
+            configuration.node.vici = CHARON_SOCKET.into();
+            return Ok(configuration);
+        };
+        Configuration::load(path)
+    }
+
     fn overrule(&self, node: &mut NodeSettings) {
         if let Some(vici) = &self.vici {
             node.vici.clone_from(vici);
         }
+        // What relies on charon's files relies on its rule too.
+        if self.charon_compat.is_some() {
+            node.routes.charon_rule = CharonRule::Keep;
+        }
+    }
+}
+
+/// As the kernel knows it, if that can be a name of a node.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match name.trim() {
+        name if !name.is_empty() && name.bytes().all(is_plain) => name.to_owned(),
+        _ => "tidegate".to_owned(),
     }
 }
 
 async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunError> {
     let node = &configuration.node;
     let device = setup::device(&node.device).map_err(RunError::Device)?;
-    let listen = setup::listen(configuration);
-    let mut builder = TunnelManager::builder().device(device).listen(listen).state_folder(node.state.clone());
+    let fetcher = Fetcher::new(Some(node.state.join("crls")));
+    let mut builder = TunnelManager::builder()
+        .device(device)
+        .listen(setup::listen(configuration))
+        .state_folder(node.state.clone())
+        .revocation_lists(fetcher);
     if node.device.kind == DeviceKind::Tun {
         builder = builder.routes(setup::routes(node));
     }
@@ -257,6 +344,7 @@ impl fmt::Display for RunError {
             Self::KeyLog { path, error } => {
                 write!(f, "keys cannot be written to {}: {error}", path.display())
             }
+            Self::Privileges(error) => write!(f, "privileges cannot be given up: {error}"),
             Self::Signals(error) => write!(f, "signals cannot be heard: {error}"),
             Self::Stopped => f.write_str("the engine has stopped"),
         }

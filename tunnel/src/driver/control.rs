@@ -6,6 +6,7 @@
 //! 4. Wake the packet threads if they have new tables.
 
 use super::StartError;
+use super::askers::{Askers, StillWaiting};
 use super::host::{Host, News};
 use super::hub::Hub;
 use super::jobs::Jobs;
@@ -15,13 +16,14 @@ use super::mailbox::{self, Inbox, KnownSpis, Mail, Report, Sizes};
 use super::packets::{PacketSettings, PacketThreads, Threads};
 use crate::action::{Action, Outcome, Ticket};
 use crate::connection::Connection;
-use crate::engine::{Engine, LoadError, Selection, Settings, Target};
+use crate::engine::{Engine, LoadError, Manner, Selection, Settings, Target};
 use crate::event::Event;
 use crate::io::clock::Clock;
 use crate::io::udp::{Listen, Sockets};
 use crate::io::{Device, Wire};
 use crate::manager::Error;
 use crate::mesh::{Changes, Credentials, Mesh};
+use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
 use crate::status::{ConnectionStatus, CountersReport};
 use crate::tables::View;
@@ -34,7 +36,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_ike::crypto::{RING, Random, SystemRandom};
 use tidegate_ike::keys::KeySink;
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::{ApiMisuse, Sources, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,11 +50,15 @@ const IDLE: Duration = Duration::from_secs(60);
 /// What a handle asks for.
 pub(crate) enum Command {
     Load { connection: Box<Connection>, reply: Reply<Result<(), LoadError>> },
+    Update { connection: Box<Connection>, reply: Reply<Result<(), LoadError>> },
     Unload { name: Arc<str>, reply: Reply<Result<(), ApiMisuse>> },
     LoadPool { pool: Pool, reply: Reply<()> },
     UnloadPool { name: Arc<str>, reply: Reply<bool> },
-    Initiate { target: Target, reply: Reply<Result<usize, Error>> },
-    Terminate { selection: Selection, reply: Reply<Result<usize, Error>> },
+    Initiate { target: Target, waiting: Option<StillWaiting>, reply: Reply<Result<usize, Error>> },
+    Terminate { selection: Selection, manner: Manner, reply: Reply<Result<usize, Error>> },
+    Reauthenticate { selection: Selection, reply: Reply<Result<usize, Error>> },
+    Install { target: Target, reply: Reply<Result<(), ApiMisuse>> },
+    Uninstall { target: Target, reply: Reply<Result<(), ApiMisuse>> },
     Rekey { selection: Selection, reply: Reply<Result<usize, Error>> },
     Apply { mesh: Box<Mesh>, reply: Reply<Result<Changes, Error>> },
     Shutdown { reply: Reply<()> },
@@ -65,6 +71,7 @@ pub(crate) enum Question {
     IsActive(Arc<str>, Reply<bool>),
     Status(Reply<Vec<ConnectionStatus>>),
     Counters(Reply<CountersReport>),
+    Pools(Reply<Vec<PoolReport>>),
 }
 
 /// The other end of a request. A caller that does not wait any more is no reason to stop what it asked for.
@@ -78,6 +85,7 @@ pub(crate) struct Parts {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) listen: Listen,
     pub(crate) state_folder: Option<PathBuf>,
+    pub(crate) fetcher: Option<Fetcher>,
     pub(crate) routes: Option<RouteSettings>,
     pub(crate) threads: Threads,
     pub(crate) key_sink: Option<Box<dyn KeySink>>,
@@ -104,6 +112,7 @@ pub(crate) struct Control {
     view: View,
     published: u64,
     waiting: BTreeMap<Ticket, Reply<Result<usize, Error>>>,
+    askers: Askers,
     last_ticket: u64,
     ending: Option<Ending>,
 }
@@ -122,6 +131,26 @@ struct Ending {
     ticket: Ticket,
     replies: Vec<Reply<()>>,
     over: bool,
+}
+
+/// Tells everybody that control has ended, however it has: who waits for events would wait for ever if it
+/// were by a panic. Routes then stay as they are, and nothing leaves in clear.
+struct End(Arc<Hub>);
+
+impl End {
+    fn tell(hub: &Hub) {
+        hub.running.store(false, Ordering::Release);
+        hub.close();
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(area = "engine", "the engine has panicked, and ends");
+        }
+        Self::tell(&self.0);
+    }
 }
 
 impl Control {
@@ -161,13 +190,14 @@ impl Control {
             inbox,
             spis,
             requests: parts.requests,
-            jobs: Jobs::new(),
+            jobs: Jobs::new(parts.fetcher),
             lookups: Lookups::new(),
             host,
             links: Links::new(parts.credentials, parts.state_folder),
             hub: parts.hub,
             published: 0,
             waiting: BTreeMap::new(),
+            askers: Askers::new(),
             last_ticket: 0,
             ending: None,
         })
@@ -175,6 +205,7 @@ impl Control {
 
     /// Runs until it is told to shut down, or the last handle is gone.
     pub(crate) async fn run(mut self) {
+        let _end = End(Arc::clone(&self.hub));
         self.take_addresses();
         let adoption = tokio::time::sleep(ADOPTION);
         tokio::pin!(adoption);
@@ -190,6 +221,10 @@ impl Control {
                 () = tokio::time::sleep(deadline) => self.engine.handle_timeout(self.clock.now()),
                 news = self.host.news() => self.take_news(news),
                 Some(done) = self.jobs.next() => self.engine.job_done(self.clock.now(), done),
+                Some(ticket) = self.askers.next() => {
+                    self.waiting.remove(&ticket);
+                    self.engine.cancel(self.clock.now(), ticket);
+                }
                 Some((lookup, found)) = self.lookups.next() => {
                     self.engine.resolved(self.clock.now(), lookup, found);
                 }
@@ -215,8 +250,7 @@ impl Control {
     fn finish(self) {
         drop(self.packets);
         self.host.close();
-        self.hub.running.store(false, Ordering::Release);
-        self.hub.close();
+        End::tell(&self.hub);
         for reply in self.ending.into_iter().flat_map(|ending| ending.replies) {
             let _ = reply.send(());
         }
@@ -278,6 +312,9 @@ impl Control {
             Some(Command::Load { connection, reply }) => {
                 let _ = reply.send(self.engine.load(now, *connection));
             }
+            Some(Command::Update { connection, reply }) => {
+                let _ = reply.send(self.engine.update(now, *connection));
+            }
             Some(Command::Unload { name, reply }) => {
                 let _ = reply.send(self.engine.unload(now, &name));
             }
@@ -288,13 +325,26 @@ impl Control {
             Some(Command::UnloadPool { name, reply }) => {
                 let _ = reply.send(self.engine.unload_pool(&name));
             }
-            Some(Command::Initiate { target, reply }) => {
+            Some(Command::Initiate { target, waiting, reply }) => {
                 let ticket = self.ticket(reply);
+                if let Some(waiting) = waiting {
+                    self.askers.watch(ticket, waiting);
+                }
                 self.engine.initiate(now, &target, ticket);
             }
-            Some(Command::Terminate { selection, reply }) => {
+            Some(Command::Terminate { selection, manner, reply }) => {
                 let ticket = self.ticket(reply);
-                self.engine.terminate(now, &selection, ticket);
+                self.engine.terminate(now, &selection, manner, ticket);
+            }
+            Some(Command::Reauthenticate { selection, reply }) => {
+                let ticket = self.ticket(reply);
+                self.engine.reauthenticate(now, &selection, ticket);
+            }
+            Some(Command::Install { target, reply }) => {
+                let _ = reply.send(self.engine.install(now, &target));
+            }
+            Some(Command::Uninstall { target, reply }) => {
+                let _ = reply.send(self.engine.uninstall(now, &target));
             }
             Some(Command::Rekey { selection, reply }) => {
                 let ticket = self.ticket(reply);
@@ -321,6 +371,9 @@ impl Control {
             }
             Question::Counters(reply) => {
                 let _ = reply.send(self.report());
+            }
+            Question::Pools(reply) => {
+                let _ = reply.send(self.engine.pools());
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Child SAs: from the endpoint's orders to the tables of the workers.
 
 use super::Engine;
+use super::idle::Idle;
+use super::load::closed_by_us;
 use super::requests::Item;
 use crate::action::{Action, CaptureId};
-use crate::event::Event;
+use crate::event::{ChildFacts, Event};
 use crate::tables::{Opening, Sealing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ pub(super) type Children = BTreeMap<Spi, ChildSa>;
 pub(super) struct ChildSa {
     pub(super) link: Arc<str>,
     pub(super) name: Arc<str>,
+    /// The number that it is known by from outside.
+    pub(super) reqid: u32,
     pub(super) owner: Owner,
     pub(super) selectors: Arc<SelectorPair>,
     pub(super) path: tidegate_esp::Path,
@@ -31,10 +35,14 @@ pub(super) struct ChildSa {
     /// What catches the packets that it carries.
     pub(super) capture: Option<CaptureId>,
     /// It has rules of its own.
-    shares_policy: bool,
+    pub(super) shares_policy: bool,
     /// Its end is not to be taken for a failure of the connection: another takes its place, or it was
     /// refused.
     pub(super) condemned: bool,
+    /// As it was told of; not when it was not, or when a successor has taken its place.
+    pub(super) facts: Option<Arc<ChildFacts>>,
+    /// Where somebody wants to know when it is not used.
+    pub(super) idle: Option<Idle>,
 }
 
 /// A child of which nothing is left but the news of its end.
@@ -42,6 +50,7 @@ pub(super) struct Ending {
     pub(super) link: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) condemned: bool,
+    pub(super) facts: Option<Arc<ChildFacts>>,
 }
 
 /// Whose child it is.
@@ -51,6 +60,7 @@ struct Belonging {
     owner: Owner,
     peer: Arc<Identity>,
     dynamic: bool,
+    reqid: u32,
 }
 
 /// Why a child is not taken into use.
@@ -65,7 +75,7 @@ enum Refused {
 
 impl Engine {
     /// Takes one direction of a child into use, unless what it carries is somebody else's.
-    pub(super) fn install(&mut self, install: &Install) {
+    pub(super) fn take_into_use(&mut self, install: &Install) {
         let Some(belonging) = self.belonging(install) else { return };
         let result = match install.params.direction {
             Direction::Inbound => self.install_inbound(install, &belonging),
@@ -100,6 +110,10 @@ impl Engine {
     pub(super) fn repath(&mut self, child: Spi, path: tidegate_esp::Path) {
         let Some(known) = self.children.get_mut(&child) else { return };
         known.path = path;
+        if let Some(facts) = &mut known.facts {
+            let facts = Arc::make_mut(facts);
+            (facts.local, facts.remote, facts.encapsulation) = (path.local, path.remote, path.encapsulation);
+        }
         if let Some((id, _)) = &known.sealing {
             self.tables.repath(*id, path);
         }
@@ -144,7 +158,8 @@ impl Engine {
         let link = Arc::clone(&status.connection()?.name);
         let loaded = self.links.get(&link)?;
         let (owner, dynamic) = (loaded.owner, loaded.is_dynamic(&install.name));
-        Some(Belonging { sa, owner, peer: Arc::new(status.peer()?.clone()), dynamic, link })
+        let reqid = loaded.wish(&install.name).map_or(0, |wish| wish.reqid);
+        Some(Belonging { sa, owner, peer: Arc::new(status.peer()?.clone()), dynamic, reqid, link })
     }
 
     fn install_inbound(&mut self, install: &Install, of: &Belonging) -> Result<(), Refused> {
@@ -168,6 +183,7 @@ impl Engine {
         let known = ChildSa {
             link: Arc::clone(&of.link),
             name: Arc::clone(&install.name),
+            reqid: of.reqid,
             owner: of.owner,
             selectors: Arc::clone(&params.selectors),
             path: params.path,
@@ -176,6 +192,8 @@ impl Engine {
             capture,
             shares_policy: of.dynamic,
             condemned: false,
+            facts: None,
+            idle: None,
         };
         self.children.insert(child, known);
         Ok(())
@@ -261,17 +279,23 @@ impl Engine {
             self.policy.unshare(&mut self.tables, &mut self.actions, known.owner, &known.selectors);
         }
         let wish = self.links.get(&known.link).and_then(|link| link.wish(&known.name));
-        if wish.is_some_and(|wish| wish.standing.contains(&child)) {
-            let ChildSa { link, name, condemned, .. } = known;
-            self.ending.insert(child, Ending { link, name, condemned });
+        if known.facts.is_some() || wish.is_some_and(|wish| wish.standing.contains(&child)) {
+            let ChildSa { link, name, condemned, facts, .. } = known;
+            self.ending.insert(child, Ending { link, name, condemned, facts });
         }
     }
 
     /// Children that went without a word with their IKE SA.
     pub(super) fn end_the_silent(&mut self) {
         while let Some((child, ending)) = self.ending.pop_first() {
-            let cause = Cause::Unexpected("gone with its IKE SA");
-            self.child_ended(child, &ending, Verdict { culprit: Culprit::Network, cause }, None);
+            let verdict = match ending.condemned {
+                true => closed_by_us(),
+                false => {
+                    let cause = Cause::Unexpected("gone with its IKE SA");
+                    Verdict { culprit: Culprit::Network, cause }
+                }
+            };
+            self.child_ended(child, ending, verdict, None);
         }
     }
 

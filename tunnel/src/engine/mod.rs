@@ -6,23 +6,34 @@
 //! that it concerns; when nothing more follows, each of these is looked after once.
 //!
 //! - `mod.rs`: what a driver calls.
-//! - `control.rs`: what an agent asks for; `requests.rs`: what it waits for.
+//! - `load.rs`: connections that come and go; `control.rs`: what an agent asks for, `select.rs`: of what,
+//!   `requests.rs`: what it waits for.
 //! - `link.rs`: one loaded connection; `tend.rs`: what is done for it; `start.rs`: when it is its turn.
 //! - `events.rs`: what the endpoint tells; `settle.rs`: two ends that begin at once.
-//! - `children.rs`: child SAs and the tables; `policy.rs`: rules and captures; `claims.rs`: whose prefix it is;
+//! - `children.rs`: child SAs and the tables; `facts.rs`: what is told of them; `idle.rs`: those that nobody uses;
+//!   `shunts.rs`: those that need no SA; `policy.rs`: rules and captures,
+//!   `exempt.rs`: what is left out of them; `claims.rs`: whose prefix it is;
 //!   `limits.rs`: how long packets may be.
+//! - `reqids.rs`: numbers that children are known by.
 //! - `status.rs`: what is there to be seen; `timers.rs`: the engine's own deadlines.
 
 mod children;
 mod claims;
 mod control;
 mod events;
+mod exempt;
+mod facts;
+mod idle;
 mod inside;
 mod limits;
 mod link;
+mod load;
 mod policy;
+mod reqids;
 mod requests;
+mod select;
 mod settle;
+mod shunts;
 mod start;
 mod status;
 mod tend;
@@ -40,6 +51,7 @@ use inside::{Inside, Told};
 use limits::Limits;
 use link::Link;
 use policy::Policy;
+use reqids::Reqids;
 use requests::Requests;
 use start::Starts;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -74,6 +86,8 @@ pub struct Engine {
     by_peer: BTreeSet<(Arc<Identity>, SaId)>,
     /// Attempts of ours, with their connections.
     attempts: BTreeMap<SaId, Arc<str>>,
+    /// Attempts at IKE SAs that are to take the place of others, with those.
+    replacements: BTreeMap<SaId, SaId>,
     numbers: BTreeMap<SaId, u64>,
     by_number: BTreeMap<u64, SaId>,
     children: Children,
@@ -84,6 +98,7 @@ pub struct Engine {
     policy: Policy,
     inside: Inside,
     claims: Claims,
+    reqids: Reqids,
     limits: Limits,
     requests: Requests,
     starts: Starts,
@@ -142,8 +157,20 @@ pub enum Selection {
     IkeSa(u64),
     /// The child SA of this inbound SPI.
     ChildSa(Spi),
+    /// All child SAs that are known by this number from outside.
+    Reqid(u32),
     /// Everything.
     All,
+}
+
+/// How something is taken down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// The peer is asked to agree, and until it does we hold what is asked about.
+    #[default]
+    Ask,
+    /// It is gone here at once. The peer is told once, and never asked again.
+    Force,
 }
 
 /// Why a connection was not loaded.
@@ -173,6 +200,7 @@ impl Engine {
             sas: BTreeMap::new(),
             by_peer: BTreeSet::new(),
             attempts: BTreeMap::new(),
+            replacements: BTreeMap::new(),
             numbers: BTreeMap::new(),
             by_number: BTreeMap::new(),
             children: Children::new(),
@@ -181,6 +209,7 @@ impl Engine {
             policy: Policy::default(),
             inside: Inside::default(),
             claims: Claims::default(),
+            reqids: Reqids::default(),
             limits: Limits::new(),
             requests: Requests::default(),
             timers: Timers::default(),
@@ -275,6 +304,7 @@ impl Engine {
                 Due::SettleChild(loser) => self.settle_child_due(loser),
                 Due::Request(ticket) => self.request_due(ticket),
                 Due::PathMtu(remote) => self.path_due(remote),
+                Due::Idle(child) => self.idle_due(child),
             }
         }
         self.follow_up();
@@ -334,7 +364,7 @@ impl Engine {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Transmit(transmit) => self.actions.push_back(Action::Transmit(transmit)),
-            Output::Install(install) => self.install(&install),
+            Output::Install(install) => self.take_into_use(&install),
             Output::MoveOutbound { to, .. } => self.move_outbound(to),
             Output::Repath { child, path } => self.repath(child, path),
             Output::Remove { child, direction } => self.remove(child, direction),

@@ -1,8 +1,8 @@
 //! What is there to be seen.
 
 use super::Engine;
-use super::link::{Link, Phase};
-use crate::connection::Start;
+use super::link::{Link, Phase, Want, Wish};
+use crate::connection::{ChildMode, Start};
 use crate::status::{Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus, IkeSaStatus, Traffic};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,6 +72,7 @@ impl Engine {
         let traffic = |packets, bytes| Traffic { packets, bytes };
         ChildSaStatus {
             name: child.name().to_string(),
+            reqid: known.map_or(0, |known| known.reqid),
             current: child.is_current(),
             spi_in: child.inbound().value(),
             spi_out: child.outbound().value(),
@@ -98,7 +99,7 @@ fn connection(link: &Link, sas: Vec<IkeSaStatus>, now: Time) -> ConnectionStatus
         remote_id: ike.remote.identity.to_string(),
         local_addresses: ike.local.addresses.iter().map(ToString::to_string).collect(),
         remote_addresses: ranges.chain(link.connection.names.iter().cloned()).collect(),
-        children: link.connection.children.iter().map(configured).collect(),
+        children: link.connection.children.iter().zip(&link.wishes).map(configured).collect(),
         failures: link.failures,
         retry_in: link.retry_at.filter(|at| *at > now).map(|at| at.since(now).as_secs_f64()),
         last_verdict: link.verdict.as_ref().map(ToString::to_string),
@@ -117,7 +118,7 @@ fn state(link: &Link) -> &'static str {
     }
 }
 
-fn configured(child: &crate::connection::Child) -> ConfiguredChild {
+fn configured((child, wish): (&crate::connection::Child, &Wish)) -> ConfiguredChild {
     let side = |side: &[ConfiguredSelector]| {
         side.iter()
             .map(|selector| match selector {
@@ -132,9 +133,16 @@ fn configured(child: &crate::connection::Child) -> ConfiguredChild {
         remote: side(&child.config.remote),
         start: match child.start {
             Start::Wait => "wait",
-            Start::OnTraffic => "traffic",
+            Start::OnTraffic | Start::Trap => "traffic",
             Start::AtOnce => "start",
         },
+        mode: match child.mode {
+            ChildMode::Tunnel => "TUNNEL",
+            ChildMode::Pass => "PASS",
+            ChildMode::Drop => "DROP",
+        },
+        reqid: wish.reqid,
+        installed: wish.trapped || wish.want == Want::Traffic,
     }
 }
 

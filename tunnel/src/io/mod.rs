@@ -7,7 +7,9 @@ pub mod descriptor;
 mod netlink;
 pub mod netstack;
 pub mod offload_tun;
+pub mod privileges;
 pub(crate) mod readable;
+pub mod seccomp;
 pub mod tun;
 pub mod udp;
 

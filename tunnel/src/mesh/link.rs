@@ -9,8 +9,8 @@ use tidegate_esp::{AddressRange, Marking, TfcPadding, TrafficSelector};
 use tidegate_ike::ChildConfig;
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::connection::{
-    ChildLifetimes, ChildStart, Childless, EncapsulationPolicy, IkeLifetimes, LocalEnd, RemoteEnd,
-    Retransmission,
+    ChildLifetimes, ChildStart, Childless, EncapsulationPolicy, Fragmentation, IkeLifetimes, LocalEnd,
+    RemoteEnd, RequestCertificates, Retransmission, SendCertificates, Unique,
 };
 use tidegate_ike::identity::{Identity, IdentityPattern};
 use tidegate_ike::narrow::ConfiguredSelector;
@@ -87,8 +87,8 @@ pub struct Defaults {
     pub liveness: Option<Duration>,
     /// How requests are sent again.
     pub retransmission: Retransmission,
-    /// Largest datagram of a fragmented message.
-    pub fragment_size: Option<u16>,
+    /// What to do with messages that are too long for one datagram.
+    pub fragmentation: Fragmentation,
     /// What to do about NATs.
     pub encapsulation: EncapsulationPolicy,
     /// Speak MOBIKE.
@@ -108,7 +108,7 @@ impl Default for Defaults {
             child_lifetimes: ChildLifetimes::default(),
             liveness: Some(Duration::from_secs(10)),
             retransmission: Retransmission::default(),
-            fragment_size: Some(1280),
+            fragmentation: Fragmentation::default(),
             encapsulation: EncapsulationPolicy::Udp,
             mobike: true,
             retry: Retry { most: LONGEST_WAIT, ..Retry::default() },
@@ -135,7 +135,7 @@ impl Link {
         // behind a NAT, is known by what it proves.
         let names = self.addresses.iter().map(ToString::to_string).collect();
         let children = self.children.iter().map(|child| self.child(child, &credentials.defaults));
-        Connection { ike: self.ike(credentials), names, children: children.collect(), retry }
+        Connection { names, children: children.collect(), retry, ..Connection::new(self.ike(credentials)) }
     }
 
     fn ike(&self, credentials: &Credentials) -> tidegate_ike::Connection {
@@ -145,12 +145,14 @@ impl Link {
             local: LocalEnd {
                 identity: self.local.clone(),
                 auth: Arc::clone(&credentials.local),
-                addresses: defaults.local_addresses.clone(),
+                further: Vec::new(),
+                addresses: defaults.local_addresses.iter().copied().map(AddressRange::host).collect(),
                 port: defaults.local_port,
             },
             remote: RemoteEnd {
                 identity: IdentityPattern::Exact(self.peer.clone()),
                 auth: Arc::clone(&credentials.remote),
+                further: Vec::new(),
                 addresses: Vec::new(),
                 port: self.port,
             },
@@ -159,13 +161,16 @@ impl Link {
             lifetimes: defaults.lifetimes,
             liveness: defaults.liveness,
             retransmission: defaults.retransmission,
-            fragment_size: defaults.fragment_size,
+            fragmentation: defaults.fragmentation,
             encapsulation: defaults.encapsulation,
             mobike: defaults.mobike,
             childless: Childless::Allow,
             request_addresses: Vec::new(),
             pools: Vec::new(),
             verify_pfs: false,
+            send_certificates: SendCertificates::default(),
+            request_certificates: RequestCertificates::default(),
+            unique: Unique::default(),
         }
     }
 
@@ -176,7 +181,7 @@ impl Link {
         };
         let with_ike = match start {
             Start::AtOnce => ChildStart::WithIke,
-            Start::Wait | Start::OnTraffic => ChildStart::OnDemand,
+            Start::Wait | Start::OnTraffic | Start::Trap => ChildStart::OnDemand,
         };
         let config = ChildConfig {
             name: Arc::clone(&child.name),
@@ -189,7 +194,7 @@ impl Link {
             marking: Marking::default(),
             start: with_ike,
         };
-        Child { config, start, on_close: end, on_death: end }
+        Child { start, on_close: end, on_death: end, ..Child::new(config) }
     }
 }
 

@@ -23,7 +23,7 @@ pub fn listen(configuration: &Configuration) -> Listen {
 
 /// How packets find its device.
 pub fn routes(node: &NodeSettings) -> RouteSettings {
-    let RouteTable { table, priority, mark } = node.routes;
+    let RouteTable { table, priority, mark, charon_rule } = node.routes;
     let mtu = Some(node.device.mtu.into());
-    RouteSettings { table, priority, mark, mtu, ..RouteSettings::default() }
+    RouteSettings { table, priority, mark, mtu, charon_rule, ..RouteSettings::default() }
 }

@@ -6,7 +6,7 @@ use tidegate::config::Configuration;
 use tidegate::connection::{After, Connection, Start};
 use tidegate::mesh::Named;
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
-use tidegate_ike::connection::{AddressRequest, Childless, EncapsulationPolicy};
+use tidegate_ike::connection::{AddressRequest, Childless, EncapsulationPolicy, Fragmentation};
 
 fn connection(configuration: &Configuration, name: &str) -> Connection {
     let found = configuration.connections.iter().find(|it| &**it.name() == name);
@@ -75,7 +75,7 @@ pools = ["vips"]
 [connection.local]
 id = "edge.example"
 psk_file = "peer.psk"
-addresses = ["192.0.2.77"]
+addresses = ["192.0.2.77", "198.51.100.0/24"]
 port = 4500
 [connection.remote]
 id = "*.example"
@@ -92,13 +92,13 @@ on_close = "on-traffic"
 on_death = "restart"
 "#;
     let configuration = Folder::with_files().load(&format!("{NODE}{text}"));
-    let Connection { ike, names, children, retry } = connection(&configuration, "office");
+    let Connection { ike, names, children, retry, .. } = connection(&configuration, "office");
     let proposals: Vec<String> = ike.proposals.iter().map(ToString::to_string).collect();
     assert_eq!(proposals, ["aes128gcm16-prfsha256-x25519", "aes256-sha384-prfsha384-modp3072"]);
     assert_eq!((ike.encapsulation, ike.mobike, ike.liveness), (EncapsulationPolicy::Raw, false, None));
     assert_eq!(ike.retransmission.first, Duration::from_millis(250));
     assert_eq!((ike.retransmission.factor, ike.retransmission.give_up), (2.0, Duration::from_secs(60)));
-    assert_eq!((ike.fragment_size, ike.childless), (None, Childless::Prefer));
+    assert_eq!((ike.fragmentation, ike.childless), (Fragmentation::Never, Childless::Prefer));
     assert_eq!(ike.lifetimes.rekey, Some(Duration::from_secs(30)));
     assert!(ike.lifetimes.jitter <= Duration::from_secs(3), "it does not come up half an hour early");
     assert_eq!(ike.lifetimes.reauthenticate, Some(Duration::from_secs(86_400)));
@@ -106,7 +106,8 @@ on_death = "restart"
     assert_eq!(ike.request_addresses, asked);
     assert_eq!(ike.pools, ["vips".into()]);
     assert_eq!((ike.local.identity.to_string(), ike.local.port), ("edge.example".into(), 4500));
-    assert_eq!(ike.local.addresses, ["192.0.2.77".parse::<std::net::IpAddr>().expect("one")]);
+    let ours = |text: &str| text.parse::<tidegate_esp::TrafficSelector>().expect("one").addresses;
+    assert_eq!(ike.local.addresses, [ours("192.0.2.77"), ours("198.51.100.0/24")]);
     assert_eq!((ike.remote.port, names.len()), (45500, 0));
     assert_eq!(ike.remote.address(), Some("192.0.2.9".parse().expect("one")), "a range is nowhere to go to");
     assert!(matches!(*ike.remote.auth, RemoteAuth::Psk(_)), "the secret of one end is that of both");

@@ -13,7 +13,7 @@ use tidegate::status::{ChildSaStatus, ConnectionStatus, IkeSaStatus};
 use tidegate::tables::View;
 use tidegate_esp::encap::{self, Datagram};
 use tidegate_esp::snapshot::{Carrier, Decision};
-use tidegate_esp::{Freshness, Inner, Opened, SelectorPair, Spi};
+use tidegate_esp::{DropReason, Freshness, Inner, Opened, SelectorPair, Spi};
 use tidegate_ike::crypto::{SEEDED, SeededRandom};
 use tidegate_ike::{Framing, Now, Path, Time, WallTime};
 use tidegate_sim::{Node, Outgoing, SECOND};
@@ -159,11 +159,22 @@ impl EngineNode {
                 let Carrier { sa, path, .. } = snapshot.outbound(id).expect("it has just been found");
                 let mut buffer = vec![0; sa.esp.sealed_len(packet.len())];
                 buffer[sa.esp.front_len()..][..packet.len()].copy_from_slice(&packet);
-                let Ok(mut numbers) = sa.esp.reserve(1) else { return false };
+                let child = sa.child;
+                let Ok(mut numbers) = sa.esp.reserve(1) else {
+                    let notice = Notice::HardLimit(child);
+                    self.act(now, |engine, now| engine.handle_notice(now, notice));
+                    return false;
+                };
+                let soft = numbers.passed_soft_limit();
                 let length = numbers.seal(&mut buffer, packet.len()).expect("a small packet");
                 buffer.truncate(length);
                 self.queue.push_back(Outgoing { from: path.local, to: path.remote, bytes: buffer });
                 self.sealed.push(now);
+                drop(numbers);
+                if soft {
+                    let notice = Notice::SoftLimit(child);
+                    self.act(now, |engine, now| engine.handle_notice(now, notice));
+                }
                 true
             }
             Decision::Acquire(owner) => {
@@ -175,6 +186,13 @@ impl EngineNode {
             Decision::Bypass => panic!("nothing goes in clear"),
             Decision::Drop | Decision::NoRule => false,
         }
+    }
+
+    /// What becomes of a packet.
+    pub fn decide(&mut self, stream: Stream) -> Decision {
+        let packet = packet(stream);
+        let inner = Inner::parse(&packet).expect("a packet");
+        self.view.current().decide(&inner.flow)
     }
 
     fn carry_out(&mut self, now: u64, action: Action) {
@@ -207,7 +225,8 @@ impl EngineNode {
                 self.events.push((now, event));
             }
             Action::Capture { capture, selectors } => {
-                assert!(self.captures.insert(capture, selectors).is_none(), "captured twice");
+                // What is said again says something else.
+                assert_ne!(self.captures.insert(capture, Arc::clone(&selectors)), Some(selectors), "twice");
             }
             Action::LimitMtu { capture, mtu } => {
                 if self.captures.contains_key(&capture) {
@@ -236,19 +255,29 @@ impl EngineNode {
             let notice = Notice::UnknownSpi { local, remote, spi };
             return self.act(now, |engine, now| engine.handle_notice(now, notice));
         };
+        let (mut soft, mut hard) = (false, false);
         let mut opener = opening.esp.opener();
         let freshness = match opener.open(packet).and_then(|opened: Opened<'_>| {
             let freshness = opened.freshness();
+            soft = opened.passed_soft_limit();
             opened.admit().map(|admitted| (freshness, admitted.inner.flow.source))
         }) {
             Ok((freshness, source)) => {
                 self.received.entry(source).or_default().push(now);
                 Some(freshness)
             }
-            Err(rejected) => rejected.authentic,
+            Err(rejected) => {
+                hard = rejected.reason == DropReason::Expired;
+                rejected.authentic
+            }
         };
-        let Some(freshness) = freshness else { return };
+        drop(opener);
         let child = opening.child;
+        if soft || hard {
+            let notice = if hard { Notice::HardLimit(child) } else { Notice::SoftLimit(child) };
+            self.act(now, |engine, now| engine.handle_notice(now, notice));
+        }
+        let Some(freshness) = freshness else { return };
         let mut notices = Vec::new();
         if self.heard.insert(child) {
             notices.push(Notice::FirstInbound(child));

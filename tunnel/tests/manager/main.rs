@@ -6,11 +6,12 @@ mod support;
 use std::time::{Duration, Instant};
 use support::{Node, Side, packet, rekeyed, up};
 use tidegate::connection::{Child, Start};
-use tidegate::engine::{Selection, Target};
+use tidegate::engine::{Manner, Selection, Target};
 use tidegate::mesh::{Endpoint, Mesh, Role};
 use tidegate::{Error, TunnelManager};
-use tidegate_esp::AddressRange;
+use tidegate_esp::{AddressRange, Params};
 use tidegate_ike::connection::AddressRequest;
+use tidegate_ike::keys::{Disclosed, KeySink};
 use tidegate_ike::pool::Pool;
 use tidegate_ike::{ApiMisuse, Cause};
 
@@ -83,7 +84,7 @@ async fn terminating_ends_the_sas_at_both_ends_and_says_how_many() {
     let (a, b) = pair().await;
     a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
     a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
-    assert_eq!(a.manager.terminate(everything_of("to-2")).await.unwrap(), 1);
+    assert_eq!(a.manager.terminate(everything_of("to-2"), Manner::Ask).await.unwrap(), 1);
     assert!(!a.manager.is_active("to-2").await.unwrap());
     assert!(b.manager.status().await.unwrap()[0].sas.is_empty());
 }
@@ -134,6 +135,32 @@ async fn what_is_not_there_is_a_misuse_and_not_a_failure() {
     assert!(matches!(node.manager.apply(mesh).await, Err(Error::NoIdentity)));
 }
 
+/// Stands for any defect of the engine.
+struct Panicking;
+
+impl KeySink for Panicking {
+    fn ike(&mut self, _: Disclosed<'_>) {
+        panic!("as the test wants it");
+    }
+
+    fn child(&mut self, _: &Params) {}
+}
+
+#[tokio::test]
+async fn an_engine_that_panics_says_that_it_has_stopped() {
+    let b = Node::start(2).await;
+    let a = Node::start_with(1, |builder| builder.key_sink(Box::new(Panicking))).await;
+    let mut events = a.manager.events();
+    b.manager.load(b.connection_with(&a, Child::new)).await.unwrap();
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    let up = a.manager.initiate(Target::Connection("to-2".into())).await;
+    assert!(matches!(up, Err(Error::Stopped)), "{up:?}");
+    let over = async { while events.next().await.is_some() {} };
+    tokio::time::timeout(support::PATIENCE, over).await.expect("nobody waits for events for ever");
+    assert!(!a.manager.is_running());
+    assert!(matches!(a.manager.status().await, Err(Error::Stopped)));
+}
+
 /// A traveller asks for an address, and its stack has it as long as the tunnel stands.
 #[tokio::test]
 async fn an_address_that_a_peer_gives_reaches_the_stack_in_this_process() {
@@ -159,7 +186,7 @@ async fn an_address_that_a_peer_gives_reaches_the_stack_in_this_process() {
     assert!(given.to_string().starts_with("10.9.0."), "{given}");
     edge_inside.ping("10.8.0.1".parse().unwrap(), 8, support::PATIENCE).await.unwrap();
     cloud_inside.ping(given, 8, support::PATIENCE).await.unwrap();
-    edge.terminate(everything_of("peer")).await.unwrap();
+    edge.terminate(everything_of("peer"), Manner::Ask).await.unwrap();
     assert!(edge_inside.addresses().is_empty());
 }
 

@@ -3,11 +3,15 @@
 mod client;
 mod codec;
 mod commands;
+mod credentials;
 mod events;
 mod fake;
+mod files;
 mod hostile;
+mod loading;
 mod manager;
 mod metrics;
+mod options;
 mod socket;
 #[expect(dead_code, clippy::unwrap_used, reason = "what is there serves more tests than these")]
 #[path = "../manager/support.rs"]

@@ -1,24 +1,26 @@
 //! IKE_AUTH from the initiator's side (RFC 7296 §1.2): both ends prove who they are, and the first child
 //! comes along.
 
-use super::{Attempt, Goal, Stage, fail, give_up_child};
-use crate::auth::{Authenticated, SignTask, VerifyTask};
+use super::{Attempt, Goal, Rounds, Stage, fail, give_up_child, tell};
+use crate::auth::{AuthFailure, Authenticated, SignTask, VerifyTask};
 use crate::connection::{AddressRequest, Connection, EncapsulationPolicy};
 use crate::core::{Core, Effect};
 use crate::event::Event;
 use crate::exchange::mobike;
 use crate::identity::IdentityPattern;
-use crate::output::{Duty, Task as Arithmetic};
+use crate::output::{Duty, JobId, Task as Arithmetic};
 use crate::sa::child::{Ends, Exchanged, PendingChild};
+use crate::sa::closing::Closing;
 use crate::sa::crypt::Envoy;
 use crate::sa::established::{Agreed, Established, Newborn, Task};
 use crate::sa::opening::{Keyed, Opening};
 use crate::sa::timers::Timer;
-use crate::sa::{Frame, Role, State};
+use crate::sa::{Frame, Role, State, Verified};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
-    AuthAccepted, AuthPayload, AuthRequest, ChildOutcome, Configuration, ConfigurationAttribute,
-    ConfigurationKind, ExchangeType, IdPayload, MessageId,
+    AuthPayload, AuthRequest, AuthResponse, ChildOutcome, Claimed, Configuration, ConfigurationAttribute,
+    ConfigurationKind, ExchangeType, FurtherAccepted, FurtherRequest, FurtherResponse, IdPayload,
+    MessageError, MessageId, Notify, NotifyType,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,20 +38,47 @@ pub(super) fn sign(goal: Goal, frame: &mut Frame, core: &mut Core, opening: Open
         Err(verdict) => return fail(&goal, frame, core, verdict),
     };
     core.disclose(frame.spis, &keyed.crypt);
-    let id = goal.connection.local.auth.id_payload(&goal.connection.local.identity);
-    let octets = match keyed.octets(core.provider, Role::Initiator, &id) {
-        Ok(octets) => octets,
-        Err(verdict) => return fail(&goal, frame, core, verdict),
+    if let Err(verdict) = goal.suits(&keyed.opening) {
+        return fail(&goal, frame, core, verdict);
+    }
+    sign_round(goal, frame, core, keyed, Rounds::default())
+}
+
+/// Makes the next of our proofs.
+fn sign_round(goal: Goal, frame: &mut Frame, core: &mut Core, keyed: Keyed, rounds: Rounds) -> State {
+    match signing(&goal.connection, frame, core, &keyed, &rounds) {
+        Ok((job, id)) => {
+            let stage = Stage::Signing { job, keyed, id, rounds };
+            State::Initiating(Box::new(Attempt { goal, stage }))
+        }
+        Err(verdict) => give_up_child(&goal, frame, core, rounds.child, verdict),
+    }
+}
+
+fn signing(
+    connection: &Connection,
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: &Keyed,
+    rounds: &Rounds,
+) -> Result<(JobId, IdPayload), Verdict> {
+    let round = connection.our_round(rounds.ours);
+    let (identity, auth) = round.ok_or(Verdict::new(Culprit::Us, Cause::Unexpected("round")))?;
+    let id = auth.id_payload(identity);
+    let octets = keyed.octets(core.provider, Role::Initiator, &id)?;
+    let peer = match (&rounds.peer, &connection.remote.identity) {
+        (Some(peer), _) => Some(peer.identity()),
+        (None, IdentityPattern::Exact(identity)) => Some(identity),
+        (None, _) => None,
     };
     let task = SignTask {
         provider: core.provider,
         prf: keyed.opening.choice.prf,
-        local: Arc::clone(&goal.connection.local.auth),
+        local: auth.towards(peer)?,
         octets,
         peer_hashes: keyed.opening.signature_hashes.clone(),
     };
-    let job = frame.submit(core, Arithmetic::Sign(Box::new(task)));
-    State::Initiating(Box::new(Attempt { goal, stage: Stage::Signing { job, keyed, id } }))
+    Ok((frame.submit(core, Arithmetic::Sign(Box::new(task))), id))
 }
 
 /// Our AUTH is there: IKE_AUTH goes out.
@@ -85,18 +114,18 @@ pub(super) fn send_auth(
     let request = AuthRequest {
         initiator_id: id,
         responder_id,
-        certificates: connection.local.auth.certificates(),
-        certificate_requests: connection.remote.auth.certificate_requests(),
+        certificates: connection.certificates(&connection.local.auth, keyed.opening.asked),
+        certificate_requests: connection.certificate_requests(),
         authentication: Some(auth),
         configuration: configuration_request(&connection),
         child: child.as_ref().map(PendingChild::offer),
-        initial_contact: goal.replaces.is_none() && core.is_first_contact(&connection.remote.identity),
+        initial_contact: goal.replaces.is_none() && core.is_first_contact(&connection),
         mobike: connection.mobike,
         additional_addresses: (connection.mobike && core.local_addresses.len() > 1)
             .then(|| mobike::additional(frame, core)),
         no_nats_allowed: (connection.encapsulation == EncapsulationPolicy::Raw)
             .then(|| mobike::no_nats_data(frame.path.local, frame.path.remote)),
-        notifies: Vec::new(),
+        notifies: round_notifies(&connection, 1),
     };
     let limit = if keyed.opening.fragmentation { connection.fragment_limit(frame.path) } else { None };
     let envoy = Envoy { exchange: ExchangeType::IkeAuth, response: false, id: MessageId(1), limit };
@@ -108,7 +137,63 @@ pub(super) fn send_auth(
     goal.refusal = None;
     goal.deadline = core.now.time + connection.retransmission.give_up;
     frame.timers.set(Timer::GiveUp, goal.deadline);
-    State::Initiating(Box::new(Attempt { goal, stage: Stage::AuthSent { keyed, child } }))
+    let rounds = Rounds { child, ours: 1, ..Rounds::default() };
+    State::Initiating(Box::new(Attempt { goal, stage: Stage::AuthSent { keyed, rounds } }))
+}
+
+/// What a request says of rounds, of which so many of ours are over with it (RFC 4739 §3).
+fn round_notifies(connection: &Connection, over: usize) -> Vec<Notify> {
+    let first = (over == 1 && connection.has_rounds()).then_some(NotifyType::MULTIPLE_AUTH_SUPPORTED);
+    let more = connection.our_round(over).map(|_| NotifyType::ANOTHER_AUTH_FOLLOWS);
+    first.into_iter().chain(more).map(Notify::new).collect()
+}
+
+/// IKE_AUTH goes out once more: with another proof of ours, or with nothing while the responder has more.
+pub(super) fn send_further(
+    mut goal: Goal,
+    frame: &mut Frame,
+    core: &mut Core,
+    mut keyed: Keyed,
+    mut rounds: Rounds,
+    proof: Option<(IdPayload, AuthPayload)>,
+) -> State {
+    let connection = Arc::clone(&goal.connection);
+    let auth = connection.our_round(rounds.ours).map(|(_, auth)| auth);
+    let claim = proof.zip(auth).map(|((id, authentication), auth)| Claimed {
+        id,
+        certificates: connection.certificates(auth, keyed.opening.asked),
+        authentication,
+    });
+    let mut notifies = Vec::new();
+    if claim.is_some() {
+        rounds.ours = rounds.ours.saturating_add(1);
+        notifies = round_notifies(&connection, rounds.ours);
+    }
+    let limit = if keyed.opening.fragmentation { connection.fragment_limit(frame.path) } else { None };
+    let sealed = frame.window.next_id().ok().and_then(|id| {
+        let envoy = Envoy { exchange: ExchangeType::IkeAuth, response: false, id, limit };
+        let chain = FurtherRequest { claim, notifies }.emit();
+        keyed.crypt.seal(frame.spis, envoy, &chain, &mut *core.random).ok()
+    });
+    let Some(datagrams) = sealed else {
+        let verdict = Verdict::new(Culprit::Us, Cause::Limit("message length"));
+        return give_up_child(&goal, frame, core, rounds.child, verdict);
+    };
+    frame.send_request(core, datagrams, &connection.retransmission);
+    goal.deadline = core.now.time + connection.retransmission.give_up;
+    frame.timers.set(Timer::GiveUp, goal.deadline);
+    State::Initiating(Box::new(Attempt { goal, stage: Stage::AuthSent { keyed, rounds } }))
+}
+
+/// The answer to IKE_AUTH: the first has a proof in any case, a further one may have none.
+pub(super) fn read_answer(message: &Verified, rounds: &Rounds) -> Result<FurtherResponse, MessageError> {
+    if rounds.theirs > 0 {
+        return message.read(FurtherResponse::parse);
+    }
+    Ok(match message.read(AuthResponse::parse)? {
+        AuthResponse::Accepted(answer) => FurtherResponse::Accepted(Box::new((*answer).into())),
+        AuthResponse::Failed(notify) => FurtherResponse::Failed(notify),
+    })
 }
 
 /// Asks for addresses.
@@ -134,42 +219,107 @@ fn configuration_request(connection: &Connection) -> Option<Configuration> {
     Some(Configuration { kind: ConfigurationKind::Request, attributes })
 }
 
-/// The responder says who it is: to be checked.
+/// The responder says who it is: to be checked, if there is anything to check.
 pub(super) fn verify(
     goal: Goal,
     frame: &mut Frame,
     core: &mut Core,
     keyed: Keyed,
-    child: Option<PendingChild>,
-    answer: Box<AuthAccepted>,
+    rounds: Rounds,
+    answer: Box<FurtherAccepted>,
 ) -> State {
-    let octets = match keyed.octets(core.provider, Role::Responder, &answer.responder_id) {
+    let (claim, expected, remote) = match (&answer.claim, goal.connection.their_round(rounds.theirs)) {
+        (Some(claim), Some((expected, remote))) => (claim, expected, remote),
+        (None, None) => return go_on(goal, frame, core, keyed, rounds, answer),
+        (Some(_), None) => return reject_rounds(&goal, frame, core, keyed, rounds, 1),
+        (None, Some(_)) => return reject_rounds(&goal, frame, core, keyed, rounds, 0),
+    };
+    let octets = match keyed.octets(core.provider, Role::Responder, &claim.id) {
         Ok(octets) => octets,
-        Err(verdict) => return give_up_child(&goal, frame, core, child, verdict),
+        Err(verdict) => return give_up_child(&goal, frame, core, rounds.child, verdict),
     };
     let task = VerifyTask {
         provider: core.provider,
         prf: keyed.opening.choice.prf,
-        remote: Arc::clone(&goal.connection.remote.auth),
-        expected: goal.connection.remote.identity.clone(),
-        id: answer.responder_id.clone(),
-        certificates: answer.certificates.clone(),
-        auth: answer.authentication.clone(),
+        remote: Arc::clone(remote),
+        expected: expected.clone(),
+        id: claim.id.clone(),
+        certificates: claim.certificates.clone(),
+        auth: claim.authentication.clone(),
         octets,
         wall: core.now.wall,
     };
     let job = frame.submit(core, Arithmetic::Verify(Box::new(task)));
-    State::Initiating(Box::new(Attempt { goal, stage: Stage::Verifying { job, keyed, child, answer } }))
+    State::Initiating(Box::new(Attempt { goal, stage: Stage::Verifying { job, keyed, rounds, answer } }))
+}
+
+/// One proof of the peer's holds.
+pub(super) fn proven(
+    goal: Goal,
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: Keyed,
+    mut rounds: Rounds,
+    answer: Box<FurtherAccepted>,
+    peer: Authenticated,
+) -> State {
+    rounds.theirs = rounds.theirs.saturating_add(1);
+    rounds.peer.get_or_insert(peer);
+    go_on(goal, frame, core, keyed, rounds, answer)
+}
+
+/// Either end may have more to prove; when neither has, the IKE SA stands.
+fn go_on(
+    goal: Goal,
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: Keyed,
+    rounds: Rounds,
+    answer: Box<FurtherAccepted>,
+) -> State {
+    let more = Notify::is_among(NotifyType::ANOTHER_AUTH_FOLLOWS, &answer.notifies);
+    // RFC 4739 §2.1: each proof says whether another one follows.
+    if more != goal.connection.their_round(rounds.theirs).is_some() {
+        return reject_rounds(&goal, frame, core, keyed, rounds, usize::from(more));
+    }
+    if goal.connection.our_round(rounds.ours).is_some() {
+        return sign_round(goal, frame, core, keyed, rounds);
+    }
+    if more {
+        return send_further(goal, frame, core, keyed, rounds, None);
+    }
+    match rounds.peer {
+        Some(peer) => establish(goal, frame, core, keyed, rounds.child, *answer, &peer),
+        None => fail(&goal, frame, core, Verdict::new(Culprit::Us, Cause::Unexpected("round"))),
+    }
+}
+
+/// The peer proves more or less than it has to: it is told that it is not who it should be.
+fn reject_rounds(
+    goal: &Goal,
+    frame: &mut Frame,
+    core: &mut Core,
+    keyed: Keyed,
+    rounds: Rounds,
+    more: usize,
+) -> State {
+    if let Some(child) = rounds.child {
+        child.abandon(core);
+    }
+    let expected = goal.connection.remote.further.len().saturating_add(1);
+    let failure = AuthFailure::Rounds { expected, actual: rounds.theirs.saturating_add(more) };
+    tell(goal, frame, core, failure.into());
+    Closing::reject(keyed.crypt, frame, core, goal.connection.retransmission)
 }
 
 /// The peer is who it should be.
-pub(super) fn establish(
+fn establish(
     goal: Goal,
     frame: &mut Frame,
     core: &mut Core,
     keyed: Keyed,
     child: Option<PendingChild>,
-    answer: AuthAccepted,
+    answer: FurtherAccepted,
     peer: &Authenticated,
 ) -> State {
     let Keyed { opening, crypt, .. } = keyed;

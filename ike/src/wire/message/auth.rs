@@ -74,9 +74,10 @@ pub struct AuthAccepted {
 }
 
 /// What became of the child in IKE_AUTH.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum ChildOutcome {
     /// None was asked for.
+    #[default]
     Absent,
     /// It is up.
     Accepted(ChildAccepted),
@@ -194,7 +195,7 @@ impl AuthAccepted {
 
 impl ChildOutcome {
     /// An error outweighs an SA payload beside it.
-    fn read(payloads: &Sorted<'_>, notifies: &mut Notifies) -> Result<Self, MessageError> {
+    pub(super) fn read(payloads: &Sorted<'_>, notifies: &mut Notifies) -> Result<Self, MessageError> {
         let child = ChildParts::read(payloads, notifies, parse_child_choice)?;
         Ok(match (notifies.take_error(NotifyType::refuses_child), child) {
             (Some(error), _) => Self::Refused(error),
@@ -203,7 +204,7 @@ impl ChildOutcome {
         })
     }
 
-    fn write(&self, chain: &mut ChainWriter) {
+    pub(super) fn write(&self, chain: &mut ChainWriter) {
         match self {
             Self::Absent => {}
             Self::Accepted(child) => {
@@ -216,7 +217,7 @@ impl ChildOutcome {
     }
 }
 
-fn write_certificates(chain: &mut ChainWriter, certificates: &[CertificatePayload]) {
+pub(super) fn write_certificates(chain: &mut ChainWriter, certificates: &[CertificatePayload]) {
     for certificate in certificates {
         chain.payload(CERT, |body| certificate.write(body));
     }

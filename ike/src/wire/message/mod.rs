@@ -5,6 +5,7 @@ mod child;
 mod create_child;
 mod informational;
 mod init;
+mod round;
 
 pub use auth::{AuthAccepted, AuthRequest, AuthResponse, ChildOutcome};
 pub use child::{ChildAccepted, ChildOffer};
@@ -13,3 +14,4 @@ pub use create_child::{
 };
 pub use informational::Informational;
 pub use init::{SaInitAccepted, SaInitRequest, SaInitResponse};
+pub use round::{Claimed, FurtherAccepted, FurtherRequest, FurtherResponse};

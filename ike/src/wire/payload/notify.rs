@@ -29,6 +29,11 @@ impl Notify {
         Self { protocol: ProtocolId::None, spi: Vec::new(), kind, data }
     }
 
+    /// Whether one of these is of this type.
+    pub fn is_among(kind: NotifyType, notifies: &[Self]) -> bool {
+        notifies.iter().any(|notify| notify.kind == kind)
+    }
+
     /// INVALID_KE_PAYLOAD with the group that is wanted (RFC 7296 §1.3).
     pub fn invalid_ke(group: u16) -> Self {
         Self::with_data(NotifyType::INVALID_KE_PAYLOAD, group.to_be_bytes().to_vec())

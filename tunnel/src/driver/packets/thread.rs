@@ -43,8 +43,12 @@ impl Seat {
         // Whatever a panic has left half done is thrown away before anything else is done.
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| works.run(&bell))) {
             restarts.fetch_add(1, Ordering::Relaxed);
-            works.outlets.mailboxes.trouble(Trouble::Panicked { thread: name, message: message(&*panic) });
-            works.reset();
+            let trouble = Trouble::Panicked { thread: name, message: message(&*panic) };
+            // Not even a panic here ends the thread, which ends only when it is told to.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                works.outlets.mailboxes.trouble(trouble);
+                works.reset();
+            }));
         }
     }
 }

@@ -9,6 +9,8 @@ pub(super) enum EventName {
     ControlLog,
     ListSa,
     ListConn,
+    ListCert,
+    ListAuthority,
     IkeUpdown,
     IkeRekey,
     ChildUpdown,
@@ -20,11 +22,13 @@ pub(super) enum EventName {
 }
 
 impl EventName {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Log,
         Self::ControlLog,
         Self::ListSa,
         Self::ListConn,
+        Self::ListCert,
+        Self::ListAuthority,
         Self::IkeUpdown,
         Self::IkeRekey,
         Self::ChildUpdown,
@@ -39,6 +43,8 @@ impl EventName {
             Self::ControlLog => "control-log",
             Self::ListSa => "list-sa",
             Self::ListConn => "list-conn",
+            Self::ListCert => "list-cert",
+            Self::ListAuthority => "list-authority",
             Self::IkeUpdown => "ike-updown",
             Self::IkeRekey => "ike-rekey",
             Self::ChildUpdown => "child-updown",

@@ -3,30 +3,37 @@
 //! 1. `listen` opens the socket.
 //! 2. [`Server`] seats clients, up to a limit; past it, one that has long been idle makes room.
 //! 3. `session` talks with one of them, in a task of its own.
-//! 4. `command` does what they ask for: `query` shows, `order` changes, `describe` finds the words.
+//! 4. `command` does what they ask for: `query` shows, `order` changes, `describe` finds the words, and
+//!    `credentials` is for what ends prove who they are by.
 //! 5. `pump` turns events into what clients have registered for, once for all of them.
 //!
 //! A client that reads slowly loses events, and after [`PATIENCE`] its connection. One that sends what makes
 //! no sense is answered where there is an answer, and dropped where there is none.
 
 mod command;
+mod connections;
+mod credentials;
 mod describe;
 mod event_name;
 mod listen;
 mod order;
+mod pools;
 mod pump;
 mod query;
 mod session;
 
 use super::control::Control;
+use super::credentials::Credentials;
+use super::registry::Registry;
 use listen::Place;
+use pools::Pools;
 use pump::Happening;
 use session::Presence;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast;
@@ -50,8 +57,17 @@ impl Server {
     ///
     /// To be called within a tokio runtime.
     pub fn start(control: impl Control, path: &Path) -> io::Result<Self> {
+        Self::with_credentials(control, Arc::default(), path)
+    }
+
+    /// The same with credentials that others have a hand in too.
+    pub fn with_credentials(
+        control: impl Control,
+        credentials: Arc<Mutex<Credentials>>,
+        path: &Path,
+    ) -> io::Result<Self> {
         let (listener, place) = listen::open(path)?;
-        let hall = Arc::new(Hall::new(control));
+        let hall = Arc::new(Hall::new(control, credentials));
         Ok(Self { accepting: tokio::spawn(accept(hall, listener, place)) })
     }
 }
@@ -65,6 +81,10 @@ impl Drop for Server {
 /// What all sessions share.
 struct Hall<C> {
     control: C,
+    /// Never held across an await.
+    credentials: Arc<Mutex<Credentials>>,
+    registry: Registry,
+    pools: Pools,
     started: Instant,
     since: SystemTime,
     happenings: broadcast::Sender<Arc<Happening>>,
@@ -73,14 +93,22 @@ struct Hall<C> {
 }
 
 impl<C: Control> Hall<C> {
-    fn new(control: C) -> Self {
+    fn new(control: C, credentials: Arc<Mutex<Credentials>>) -> Self {
         Self {
             control,
+            credentials,
+            registry: Registry::default(),
+            pools: Pools::default(),
             started: Instant::now(),
             since: SystemTime::now(),
             happenings: broadcast::Sender::new(HAPPENINGS),
             watchers: AtomicUsize::new(0),
         }
+    }
+
+    /// What they hold makes sense after each step, so that one who panicked has left no harm.
+    fn credentials(&self) -> MutexGuard<'_, Credentials> {
+        self.credentials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,6 +118,7 @@ async fn accept<C: Control>(hall: Arc<Hall<C>>, listener: UnixListener, place: P
     let mut tasks = JoinSet::new();
     let mut seats = Seats::default();
     let pump = tasks.spawn(pump::run(hall.clone())).id();
+    tasks.spawn(connections::follow(hall.clone()));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
