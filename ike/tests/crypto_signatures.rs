@@ -5,7 +5,7 @@ mod crypto_support;
 use crypto_support::{pairs, private_key, providers, public_key};
 use tidegate_ike::crypto::{
     KeyError, Provider, SEEDED, SeededRandom, SignatureEncoding, SignatureError, SignatureScheme, SigningKey,
-    VerifyInput,
+    VerifyInput, reencode,
 };
 
 const MESSAGE: &[u8] = b"what both sides signed";
@@ -71,6 +71,36 @@ fn every_scheme_signs_and_verifies_across_providers() {
                     assert_eq!((verifier.verify)(input), Ok(()), "{} {scheme:?}", signer.name);
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn signatures_of_keys_elsewhere_are_brought_into_the_encoding_that_is_wanted() {
+    let encodings = [SignatureEncoding::Fixed, SignatureEncoding::Der];
+    for provider in providers() {
+        for name in KEYS {
+            let key = load(provider, &format!("{name}.pk8"));
+            let (scheme, public_key) = (key.schemes()[0], key.public_key());
+            for (from, encoding) in encodings.into_iter().flat_map(|from| encodings.map(|to| (from, to))) {
+                let made = sign(key.as_ref(), scheme, from).expect("a signature");
+                let signature = reencode(scheme, [from, encoding], made).expect("it is one");
+                let input =
+                    VerifyInput { public_key, scheme, encoding, message: MESSAGE, signature: &signature };
+                assert_eq!((provider.verify)(input), Ok(()), "{name} {from:?} {encoding:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_signature_is_not_brought_into_another_encoding() {
+    let scheme = SignatureScheme::EcdsaP256Sha256;
+    let (fixed, der) = (SignatureEncoding::Fixed, SignatureEncoding::Der);
+    let too_wide = [&[0x30, 38, 0x02, 33, 1][..], &[0; 32], &[0x02, 1, 1]].concat();
+    for (from, junk) in [(fixed, vec![1; 63]), (fixed, vec![]), (der, vec![0x30, 0]), (der, too_wide)] {
+        for to in [fixed, der] {
+            assert_eq!(reencode(scheme, [from, to], junk.clone()), None, "{from:?} {junk:?}");
         }
     }
 }

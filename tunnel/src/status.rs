@@ -193,7 +193,8 @@ pub struct TimesReport {
 }
 
 impl CountersReport {
-    pub(crate) fn new(
+    /// Of what packet workers and the engine have counted, and of what was lost between them.
+    pub fn new(
         workers: &WorkerCountersSnapshot,
         ike: &tidegate_ike::counters::Counters,
         lost: &LostMail,

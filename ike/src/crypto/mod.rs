@@ -22,6 +22,7 @@ pub mod seeded;
 
 #[cfg(feature = "aws-lc-rs")]
 pub use aws_lc::AWS_LC;
+pub use ecdsa::reencode;
 pub use random::{Random, SystemRandom};
 pub use ring::RING;
 #[cfg(feature = "seeded")]

@@ -1,6 +1,7 @@
 //! The files that a configuration names: certificates, keys, secrets.
 
 use super::mistake::FileFault;
+use super::vault::Vault;
 use ring::digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -63,21 +64,25 @@ impl<T> Clone for Loaded<T> {
     }
 }
 
+/// A key that signs, and what tells it from another.
+type Signer = (Arc<dyn SigningKey>, Zeroizing<Vec<u8>>);
+
 /// What went wrong, and with which file.
 pub(super) type Failure = (PathBuf, FileFault);
 
-/// Reads files, and remembers which.
+/// Reads files, and remembers which. What a vault holds is taken from there.
 #[derive(Default)]
 pub(super) struct Files {
     base: PathBuf,
+    vault: Vault,
     read: BTreeSet<PathBuf>,
     /// A node's secret is often that of many peers.
     secrets: BTreeMap<PathBuf, Secret>,
 }
 
 impl Files {
-    pub(super) fn new(base: PathBuf) -> Self {
-        Self { base, read: BTreeSet::new(), secrets: BTreeMap::new() }
+    pub(super) fn new(base: PathBuf, vault: Vault) -> Self {
+        Self { base, vault, read: BTreeSet::new(), secrets: BTreeMap::new() }
     }
 
     /// Every file and folder that was read or was to be read.
@@ -94,8 +99,7 @@ impl Files {
         let (certificate, key) = (self.path(certificate), self.path(key));
         let chain_bytes = self.bytes(&certificate)?;
         let chain = of_file(&certificate, ders(&chain_bytes, pem::certificates).map_err(FileFault::Pem))?;
-        let key_bytes = self.secret_bytes(&key)?;
-        let signer = of_file(&key, signing_key(&key_bytes))?;
+        let (signer, key_bytes) = self.signer(&key)?;
         let local = LocalCertificate::new(&chain, signer, RsaPadding::Pkcs1).map_err(FileFault::Pair);
         // Whatever is wrong with the pair shows first at the key if it is another's.
         let blamed = match &local {
@@ -105,6 +109,21 @@ impl Files {
         let local = of_file(blamed, local)?;
         let print = Fingerprint::of(&[b"certificate", &chain_bytes, &key_bytes]);
         Ok(Loaded { auth: Arc::new(LocalAuth::Certificate(local)), print })
+    }
+
+    /// A key, and what tells it from another: a file's content, or the public half of one that is elsewhere.
+    fn signer(&mut self, path: &Path) -> Result<Signer, Failure> {
+        if let Some(signer) = self.vault.signer(self.name_of(path)) {
+            let public = Zeroizing::new(signer.public_key().to_vec());
+            return Ok((signer, public));
+        }
+        let bytes = self.secret_bytes(path)?;
+        Ok((of_file(path, signing_key(&bytes))?, bytes))
+    }
+
+    /// As it was written.
+    fn name_of<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.base).unwrap_or(path)
     }
 
     /// Anchors and revocation lists, from files or folders of files.
@@ -171,6 +190,9 @@ impl Files {
     }
 
     fn bytes(&mut self, path: &Path) -> Result<Vec<u8>, Failure> {
+        if let Some(held) = self.vault.content(self.name_of(path)) {
+            return Ok(held.to_vec());
+        }
         self.read.insert(path.to_owned());
         of_file(
             path,
@@ -180,6 +202,9 @@ impl Files {
 
     /// The permissions are those of the file that is read, whatever happens to its name meanwhile.
     fn secret_bytes(&mut self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        if let Some(held) = self.vault.content(self.name_of(path)) {
+            return Ok(held.clone());
+        }
         self.read.insert(path.to_owned());
         let read = || {
             let io = |error: std::io::Error| FileFault::Io(error.kind());

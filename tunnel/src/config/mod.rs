@@ -5,6 +5,9 @@
 //! - [`Configuration::changes_since`] compares two of them, so that a reload touches only what differs.
 //!   A file that holds something else than before counts for the connections that use it.
 //!
+//! - [`Configuration::additions`] reads connections and pools that come later, for whoever embeds the engine.
+//! - A [`Vault`] stands for files that there are none of.
+//!
 //! `tidegate.example.toml` shows every key with its default.
 
 mod connection;
@@ -18,6 +21,7 @@ mod pool;
 mod reader;
 mod schema;
 mod values;
+mod vault;
 
 pub use difference::Update;
 pub use files::Fingerprint;
@@ -27,12 +31,15 @@ pub use named::NamedConnection;
 pub use node::{DeviceKind, DeviceSettings, LogFormat, LogSettings, NodeSettings, Offload, RouteTable};
 pub use schema::{SECTIONS, Schema};
 pub use values::ValueFault;
+pub use vault::Vault;
 
 use crate::mesh::{Mesh, Named};
-use reader::{Context, Section};
+use node::Node;
+use reader::{At, Context, Section};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tidegate_ike::pool::Pool;
 use toml::de::DeTable;
 
@@ -49,6 +56,17 @@ pub struct Configuration {
     pub pools: Vec<Pool>,
     /// Every file and folder that it was read from.
     pub files: BTreeSet<PathBuf>,
+    /// What connections take from `[node]` where they leave something out.
+    common: Arc<Node>,
+}
+
+/// What is added to a configuration.
+#[derive(Clone, Debug)]
+pub struct Additions {
+    /// Connections, in the order of the text.
+    pub connections: Vec<NamedConnection>,
+    /// Addresses to give away.
+    pub pools: Vec<Pool>,
 }
 
 impl Configuration {
@@ -63,25 +81,59 @@ impl Configuration {
 
     /// The same of a text that stands in `path`, from where the files that it names are looked for.
     pub fn from_text(text: &str, path: &Path) -> Result<Self, Mistakes> {
-        let mut context = Context::new(text, path);
-        let (table, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            let span = error.span().unwrap_or(0..0);
-            context.complain(&span, Fault::Syntax(error.message().to_owned()));
-        }
-        // What does not parse has holes, and mistakes that follow from them would only distract.
-        let read = errors.is_empty().then(|| {
-            let section = Section::new(&mut context, table.get_ref(), 0..0, &schema::TOP);
-            file(&mut context, &section)
-        });
-        match read.flatten() {
-            Some(mut configuration) if !context.has_mistakes() => {
-                configuration.files = std::mem::take(&mut context.files).into_paths();
-                configuration.files.insert(path.to_owned());
-                Ok(configuration)
-            }
-            _ => Err(context.mistakes()),
-        }
+        Self::with_vault(text, path, &Vault::default())
+    }
+
+    /// The same, where some of what it names is in no file.
+    pub fn with_vault(text: &str, path: &Path, vault: &Vault) -> Result<Self, Mistakes> {
+        let (mut configuration, mut files) = parse(text, path, vault, &schema::TOP, file)?;
+        files.insert(path.to_owned());
+        configuration.files = files;
+        Ok(configuration)
+    }
+
+    /// Reads a text of `[[connection]]` and `[[pool]]`. What its connections leave out is as `[node]` here has
+    /// it, and they may use the pools that are here.
+    pub fn additions(&self, text: &str, path: &Path, vault: &Vault) -> Result<Additions, Mistakes> {
+        let read = |context: &mut Context<'_>, top: &Section<'_>| {
+            let mut pools = pool::read(context, top);
+            let own = pools.len();
+            let known =
+                self.pools.iter().filter(|known| pools.iter().all(|own| own.value.name != known.name));
+            let known: Vec<_> = known.map(|known| At { value: known.clone(), span: 0..0 }).collect();
+            pools.extend(known);
+            let written = connection::read(context, top, Some(&self.common), &pools);
+            let mut connections = Vec::new();
+            connection::add(context, &mut connections, written);
+            let pools = pools.into_iter().take(own).map(|pool| pool.value).collect();
+            Some(Additions { connections, pools })
+        };
+        parse(text, path, vault, &schema::ADDITIONS, read).map(|(additions, _)| additions)
+    }
+}
+
+/// Reads a text by its top section; returns what came of it and the files that were read.
+fn parse<T>(
+    text: &str,
+    path: &Path,
+    vault: &Vault,
+    top: &'static Schema,
+    read: impl FnOnce(&mut Context<'_>, &Section<'_>) -> Option<T>,
+) -> Result<(T, BTreeSet<PathBuf>), Mistakes> {
+    let mut context = Context::new(text, path, vault.clone());
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        context.complain(&span, Fault::Syntax(error.message().to_owned()));
+    }
+    // What does not parse has holes, and mistakes that follow from them would only distract.
+    let read = errors.is_empty().then(|| {
+        let section = Section::new(&mut context, table.get_ref(), 0..0, top);
+        read(&mut context, &section)
+    });
+    match read.flatten() {
+        Some(read) if !context.has_mistakes() => Ok((read, std::mem::take(&mut context.files).into_paths())),
+        _ => Err(context.mistakes()),
     }
 }
 
@@ -114,5 +166,7 @@ fn file(context: &mut Context<'_>, top: &Section<'_>) -> Option<Configuration> {
     connection::add(context, &mut connections, written);
     connections.sort_by(|one, other| one.name().cmp(other.name()));
     let pools = pools.into_iter().map(|pool| pool.value).collect();
-    Some(Configuration { node: node.settings, mesh, connections, pools, files: BTreeSet::new() })
+    let settings = node.settings.clone();
+    let common = Arc::new(node);
+    Some(Configuration { node: settings, mesh, connections, pools, files: BTreeSet::new(), common })
 }

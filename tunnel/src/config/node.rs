@@ -109,6 +109,7 @@ pub enum LogFormat {
 }
 
 /// What the rest of a configuration needs of this section.
+#[derive(Debug)]
 pub(super) struct Node {
     pub(super) settings: NodeSettings,
     pub(super) endpoint: Endpoint,

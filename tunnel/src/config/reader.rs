@@ -4,6 +4,7 @@ use super::files::Files;
 use super::mistake::{Fault, FileFault, Mistake, Mistakes, Place};
 use super::schema::Schema;
 use super::values::ValueFault;
+use super::vault::Vault;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -42,9 +43,9 @@ pub(super) struct At<T> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(text: &'a str, file: &Path) -> Self {
+    pub(super) fn new(text: &'a str, file: &Path, vault: Vault) -> Self {
         let base = file.parent().map(Path::to_owned).unwrap_or_default();
-        Self { text, file: file.to_owned(), mistakes: Vec::new(), files: Files::new(base) }
+        Self { text, file: file.to_owned(), mistakes: Vec::new(), files: Files::new(base, vault) }
     }
 
     pub(super) fn complain(&mut self, span: &Span, fault: Fault) {

@@ -32,6 +32,9 @@ pub const SECTIONS: [&Schema; 14] = [
 pub(super) const TOP: Schema =
     Schema { name: "the file", path: "", keys: &["node", "peer", "community", "pool", "connection"] };
 
+/// What is read into a configuration that there is already.
+pub(super) const ADDITIONS: Schema = Schema { name: "the text", path: "", keys: &["pool", "connection"] };
+
 pub(super) const NODE: Schema = Schema {
     name: "[node]",
     path: "node",

@@ -9,26 +9,25 @@
 //! 4. [`Daemon::shut_down`] ends the SAs at the peers.
 
 mod compat;
-mod device;
 mod log;
 mod notify;
 mod prepare;
 mod reload;
 mod watch;
 
+pub use crate::setup::DeviceError;
 pub use compat::CHARON_FOLDER;
-pub use device::DeviceError;
 pub use log::LogError;
 pub use prepare::{Prepared, prepare};
 pub use watch::{Stamps, Watch};
 
-use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings, RouteTable};
+use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings};
 use crate::driver::StartError;
-use crate::io::udp::{Listen, RawEsp};
 use crate::keylog::KeyLog;
 use crate::log::Narrator;
 use crate::revocation::Fetcher;
-use crate::route::{CharonRule, RouteSettings};
+use crate::route::CharonRule;
+use crate::setup;
 use crate::updown::Scripts;
 use crate::{Event, Events, TunnelManager};
 use crate::{metrics, vici};
@@ -309,37 +308,23 @@ fn host_name() -> String {
 
 async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunError> {
     let node = &configuration.node;
-    let listen = Listen {
-        addresses: node.listen.clone(),
-        ike_port: node.port,
-        nat_port: node.nat_port,
-        mark: None,
-        raw_esp: if configuration.wants_raw_esp() { RawEsp::On } else { RawEsp::Off },
-        ..Listen::default()
-    };
-    let device = device::open(&node.device, node.threads).map_err(RunError::Device)?;
+    let device = setup::device(&node.device, node.threads).map_err(RunError::Device)?;
     let fetcher = Fetcher::new(Some(node.state.join("crls")));
     let mut builder = TunnelManager::builder()
         .device(device)
-        .listen(listen)
+        .listen(setup::listen(configuration))
         .state_folder(node.state.clone())
         .revocation_lists(fetcher)
         .threads(node.threads)
         .pinning(node.pinning.clone());
     if node.device.kind == DeviceKind::Tun {
-        builder = builder.routes(routes(node));
+        builder = builder.routes(setup::routes(node));
     }
     if let Some(folder) = &node.key_log {
         let log = KeyLog::open(folder).map_err(|error| RunError::KeyLog { path: folder.clone(), error })?;
         builder = builder.key_sink(Box::new(log));
     }
     builder.start().await.map_err(RunError::Start)
-}
-
-fn routes(node: &NodeSettings) -> RouteSettings {
-    let RouteTable { table, priority, mark, charon_rule } = node.routes;
-    let mtu = Some(node.device.mtu.into());
-    RouteSettings { table, priority, mark, mtu, charon_rule, ..RouteSettings::default() }
 }
 
 async fn serve_metrics(manager: &TunnelManager, address: SocketAddr) -> Result<metrics::Server, RunError> {

@@ -6,3 +6,4 @@ mod connections;
 mod example;
 mod mistakes;
 mod support;
+mod vault;

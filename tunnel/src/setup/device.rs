@@ -29,7 +29,8 @@ pub enum DeviceError {
     Nothing(io::Error),
 }
 
-pub(super) fn open(settings: &DeviceSettings, threads: Threads) -> Result<Arc<dyn Device>, DeviceError> {
+/// Opens what a configuration says, with a queue for each thread; an interface is brought up.
+pub fn device(settings: &DeviceSettings, threads: Threads) -> Result<Arc<dyn Device>, DeviceError> {
     match settings.kind {
         DeviceKind::None => {
             let never = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
