@@ -151,7 +151,7 @@ fn the_secret_that_names_both_ends_is_taken_before_one_that_names_one() {
     };
     assert_eq!(secret_for(&credentials, "cloud", "edge"), None);
     let steps: [(&[&str], &str); 4] =
-        [(&[], "anybody's"), (&["cloud"], "cloud's"), (&["edge"], "edge's"), (&["cloud", "edge"], "theirs")];
+        [(&["cloud"], "cloud's"), (&[], "anybody's"), (&["edge"], "edge's"), (&["cloud", "edge"], "theirs")];
     for (owners, secret) in steps {
         bring_secret(&mut credentials, owners, secret);
         assert_eq!(secret_for(&credentials, "cloud", "edge").as_deref(), Some(secret), "{owners:?}");
