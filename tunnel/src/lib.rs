@@ -99,6 +99,7 @@ pub mod notice;
 pub mod pki;
 pub mod revocation;
 pub mod route;
+mod stand_in;
 pub mod status;
 pub mod tables;
 pub mod updown;

@@ -8,7 +8,7 @@ use crate::driver::StartError;
 use crate::driver::askers::Presence;
 use crate::driver::control::{Command, Control, Parts, Question};
 use crate::driver::hub::Hub;
-use crate::driver::packets::Threads;
+use crate::driver::packets::{Pinning, Threads};
 use crate::engine::{LoadError, Manner, Selection, Settings, Target};
 use crate::event::Event;
 use crate::io::Device;
@@ -18,6 +18,7 @@ use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
 use crate::status::{ConnectionStatus, CountersReport};
 use std::fmt;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub struct Builder {
     fetcher: Option<Fetcher>,
     routes: Option<RouteSettings>,
     threads: Threads,
+    pinning: Pinning,
     key_sink: Option<Box<dyn KeySink>>,
 }
 
@@ -93,7 +95,8 @@ impl TunnelManager {
             state_folder: None,
             fetcher: None,
             routes: None,
-            threads: Threads::default(),
+            threads: Threads::for_this_machine(),
+            pinning: Pinning::default(),
             key_sink: None,
         }
     }
@@ -288,10 +291,16 @@ impl Builder {
         Self { routes: Some(routes), ..self }
     }
 
-    /// How many threads carry packets.
+    /// How many threads carry packets; as suits this machine if nothing is said.
     #[must_use]
     pub fn threads(self, threads: Threads) -> Self {
         Self { threads, ..self }
+    }
+
+    /// Which cores these threads run on.
+    #[must_use]
+    pub fn pinning(self, pinning: Pinning) -> Self {
+        Self { pinning, ..self }
     }
 
     /// Who is given all keys: a [`KeyLog`](crate::keylog::KeyLog), for one. Whoever reads them reads all traffic.
@@ -313,11 +322,23 @@ impl Builder {
             routes.interface = device.interface().ok_or(StartError::NoInterface)?.to_owned();
             self.listen.mark = Some(routes.mark);
         }
+        let (_, receivers) = self.threads.counts();
+        self.listen.lanes = NonZero::new(receivers).unwrap_or(NonZero::<usize>::MIN);
         let sockets = Arc::new(Sockets::bind(&self.listen).map_err(StartError::Bind)?);
         let (ports, raw_esp) = (sockets.local_ports(), self.listen.raw_esp);
         if let Some(routes) = &mut self.routes {
             routes.ports = vec![ports.0, ports.1];
         }
+        let queues = sockets.queues();
+        tracing::info!(
+            area = "io",
+            socket_receive_bytes = queues.receive,
+            socket_send_bytes = queues.send,
+            device_packets = device.queue_length(),
+            "sockets listen at ports {} and {}",
+            ports.0,
+            ports.1
+        );
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let hub = Arc::new(Hub::new());
         let defaults = self.defaults;
@@ -333,6 +354,7 @@ impl Builder {
             fetcher: self.fetcher,
             routes: self.routes,
             threads: self.threads,
+            pinning: self.pinning,
             key_sink: self.key_sink,
             requests: inbox,
             hub: Arc::clone(&hub),

@@ -1,12 +1,14 @@
 //! `[node]`: who this node is, and what it runs on.
 
 use super::files::Loaded;
-use super::reader::{Context, Section};
+use super::reader::{Context, FlagOrNumbers, Section};
 use super::schema;
 use super::values::{self, ValueFault};
+use crate::driver::packets::{Pinning, Threads};
 use crate::mesh::{Endpoint, Role};
 use crate::route::CharonRule;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::connection::EncapsulationPolicy;
@@ -29,6 +31,10 @@ pub struct NodeSettings {
     pub metrics: Option<SocketAddr>,
     /// The folder that session keys are written to.
     pub key_log: Option<PathBuf>,
+    /// How many threads carry packets.
+    pub threads: Threads,
+    /// Which cores they run on.
+    pub pinning: Pinning,
     /// Where packets come from and go to.
     pub device: DeviceSettings,
     /// How packets find the device.
@@ -215,9 +221,27 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>) -> NodeSettings {
         vici: path(context, "vici").unwrap_or_else(|| "/run/tidegate/vici.sock".into()),
         metrics: section.parse(context, "metrics", |text| text.parse().map_err(|_| ValueFault::Socket)),
         key_log: path(context, "key_log"),
+        threads: threads(context, section),
+        pinning: pinning(context, section),
         device: device(context, section),
         routes: routes(context, section),
         log: log(context, section),
+    }
+}
+
+fn threads(context: &mut Context<'_>, section: &Section<'_>) -> Threads {
+    let count = section.number(context, "workers", 1, 64).and_then(|count| usize::try_from(count).ok());
+    count.and_then(NonZero::new).map_or_else(Threads::for_this_machine, Threads::of)
+}
+
+fn pinning(context: &mut Context<'_>, section: &Section<'_>) -> Pinning {
+    // As many cores as a mask of the kernel has room for here.
+    match section.flag_or_numbers(context, "pin", 0, 1023) {
+        None | Some(FlagOrNumbers::Flag(false)) => Pinning::None,
+        Some(FlagOrNumbers::Flag(true)) => Pinning::InOrder,
+        Some(FlagOrNumbers::Numbers(cores)) => {
+            Pinning::Cores(cores.into_iter().map(|core| core as usize).collect())
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) const NODE: Schema = Schema {
         "vici",
         "metrics",
         "key_log",
+        "workers",
+        "pin",
         "device",
         "routes",
         "log",

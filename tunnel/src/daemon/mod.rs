@@ -317,13 +317,15 @@ async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunErro
         raw_esp: if configuration.wants_raw_esp() { RawEsp::On } else { RawEsp::Off },
         ..Listen::default()
     };
-    let device = device::open(&node.device).map_err(RunError::Device)?;
+    let device = device::open(&node.device, node.threads).map_err(RunError::Device)?;
     let fetcher = Fetcher::new(Some(node.state.join("crls")));
     let mut builder = TunnelManager::builder()
         .device(device)
         .listen(listen)
         .state_folder(node.state.clone())
-        .revocation_lists(fetcher);
+        .revocation_lists(fetcher)
+        .threads(node.threads)
+        .pinning(node.pinning.clone());
     if node.device.kind == DeviceKind::Tun {
         builder = builder.routes(routes(node));
     }

@@ -13,7 +13,7 @@ use super::jobs::Jobs;
 use super::links::Links;
 use super::lookups::Lookups;
 use super::mailbox::{self, Inbox, KnownSpis, Mail, Report, Sizes};
-use super::packets::{PacketSettings, PacketThreads, Threads};
+use super::packets::{PacketSettings, PacketThreads, Pinning, Threads};
 use crate::action::{Action, Outcome, Ticket};
 use crate::connection::Connection;
 use crate::engine::{Engine, LoadError, Manner, Selection, Settings, Target};
@@ -88,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) fetcher: Option<Fetcher>,
     pub(crate) routes: Option<RouteSettings>,
     pub(crate) threads: Threads,
+    pub(crate) pinning: Pinning,
     pub(crate) key_sink: Option<Box<dyn KeySink>>,
     pub(crate) requests: mpsc::Receiver<Command>,
     pub(crate) hub: Arc<Hub>,
@@ -170,14 +171,15 @@ impl Control {
         }
         let (mailboxes, inbox) = mailbox::mailboxes(Sizes::default());
         let spis = Arc::clone(mailboxes.spis());
-        let packets = PacketThreads::start(PacketSettings {
+        let packets = PacketThreads::start(&PacketSettings {
             device: Arc::clone(&parts.device),
             wire: Arc::clone(&parts.sockets) as Arc<dyn Wire>,
-            views: [engine.view(), engine.view()],
+            view: engine.view(),
             mailboxes,
             mtus: Arc::clone(engine.path_mtus()),
             worker,
             threads: parts.threads,
+            pinning: parts.pinning,
         })
         .map_err(StartError::Threads)?;
         Ok(Self {
@@ -387,6 +389,9 @@ impl Control {
         let (device, sockets) = (self.packets.device_offloads(), self.sockets.offloads());
         report.offloads.extend([("device_tcp", device.tcp), ("device_udp", device.udp)]);
         report.offloads.extend([("sockets_send", sockets.send), ("sockets_receive", sockets.receive)]);
+        let queues = self.sockets.queues();
+        report.queues.extend(self.device.queue_length().map(|packets| ("device_packets", packets)));
+        report.queues.extend([("socket_receive_bytes", queues.receive), ("socket_send_bytes", queues.send)]);
         report
     }
 
