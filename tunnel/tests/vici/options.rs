@@ -268,7 +268,6 @@ fn what_is_wrong_or_not_done_is_refused_by_name() {
         ("mobike", "maybe", "invalid value for: mobike"),
         ("keyingtries", "often", "invalid value for: keyingtries"),
         ("local_port", "70000", "invalid value for: local_port"),
-        ("local_addrs", "edge.example", "unsupported value for: local_addrs"),
         ("remote_addrs", "no name", "invalid value for: remote_addrs"),
         ("vips", "x", "invalid value for: vips"),
         ("proposals", "aes128", "invalid value for: proposals"),
@@ -327,6 +326,8 @@ fn what_charon_pays_no_heed_to_is_taken_with_a_warning() {
     for (key, value) in [("aggressive", "yes"), ("pull", "no"), ("dpd_timeout", "60s")] {
         assert_eq!(warned(section(&[(key, value)])), [key]);
     }
+    // Names of ours are looked up by charon alone.
+    assert_eq!(warned(section(&[("local_addrs", "192.0.2.1,edge.example")])), ["local_addrs"]);
     assert_eq!(warned(with_child(&[("policies_fwd_out", "yes")])), ["children.net.policies_fwd_out"]);
     let remote = Message::new().with("eap_id", "somebody");
     assert_eq!(warned(Message::new().with_section("remote", remote)), ["remote.eap_id"]);

@@ -124,8 +124,7 @@ fn ends(
 ) -> Result<(Places, Places), LoadFault> {
     let local = Places::read(options, "local_addrs")?;
     if let Some(name) = local.names.iter().find(|name| name.parse::<std::net::IpAddr>().is_err()) {
-        let reason = "our own addresses are not looked up: write addresses, subnets or %any";
-        return Err(options.unsupported("local_addrs", name, reason));
+        options.warn("local_addrs", name, "our own names are not looked up: any address of ours will do");
     }
     let remote = Places::read(options, "remote_addrs")?;
     ike.local.addresses.clone_from(&local.ranges);
