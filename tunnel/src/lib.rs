@@ -13,7 +13,8 @@
 //! - [`revocation`] gets lists of revoked certificates.
 //! - [`status`] and [`event`] are what can be seen from outside; [`vici`] shows it to other processes, [`log`]
 //!   and [`metrics`] to operators.
-//! - [`config`] reads `tidegate.toml`, [`daemon`] runs what it says, [`pki`] makes certificates.
+//! - [`config`] reads `tidegate.toml`, [`daemon`] runs what it says, [`updown`] runs scripts, [`pki`] makes
+//!   certificates.
 
 //!
 //! # Two nodes in one process
@@ -98,8 +99,10 @@ pub mod notice;
 pub mod pki;
 pub mod revocation;
 pub mod route;
+mod stand_in;
 pub mod status;
 pub mod tables;
+pub mod updown;
 pub mod vici;
 pub mod worker;
 

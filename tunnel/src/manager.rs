@@ -8,16 +8,17 @@ use crate::driver::StartError;
 use crate::driver::askers::Presence;
 use crate::driver::control::{Command, Control, Parts, Question};
 use crate::driver::hub::Hub;
-use crate::driver::packets::Threads;
+use crate::driver::packets::{Pinning, Threads};
 use crate::engine::{LoadError, Manner, Selection, Settings, Target};
 use crate::event::Event;
 use crate::io::Device;
-use crate::io::udp::{Listen, Sockets};
+use crate::io::udp::{Listen, RawEsp, Sockets};
 use crate::mesh::{Changes, Credentials, Defaults, Mesh, MeshError};
 use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
 use crate::status::{ConnectionStatus, CountersReport};
 use std::fmt;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::keys::KeySink;
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::{ApiMisuse, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,6 +41,7 @@ pub struct TunnelManager {
     requests: mpsc::Sender<Command>,
     hub: Arc<Hub>,
     ports: (u16, u16),
+    raw_esp: RawEsp,
 }
 
 /// Makes a [`TunnelManager`].
@@ -54,6 +56,7 @@ pub struct Builder {
     fetcher: Option<Fetcher>,
     routes: Option<RouteSettings>,
     threads: Threads,
+    pinning: Pinning,
     key_sink: Option<Box<dyn KeySink>>,
 }
 
@@ -92,7 +95,8 @@ impl TunnelManager {
             state_folder: None,
             fetcher: None,
             routes: None,
-            threads: Threads::default(),
+            threads: Threads::for_this_machine(),
+            pinning: Pinning::default(),
             key_sink: None,
         }
     }
@@ -197,6 +201,11 @@ impl TunnelManager {
         self.ask(|reply| Command::Apply { mesh, reply }).await?
     }
 
+    /// Who has what of all pools.
+    pub async fn pools(&self) -> Result<Vec<PoolReport>, Error> {
+        self.ask(|reply| Command::Ask(Question::Pools(reply))).await
+    }
+
     /// What happens from now on.
     pub fn events(&self) -> Events {
         let (listener, inbox) = mpsc::channel(EVENTS);
@@ -212,6 +221,11 @@ impl TunnelManager {
     /// The ports that IKE, and IKE and ESP together, are reached at.
     pub fn ports(&self) -> (u16, u16) {
         self.ports
+    }
+
+    /// Whether ESP can go without UDP.
+    pub fn raw_esp(&self) -> RawEsp {
+        self.raw_esp
     }
 
     /// Ends all SAs at both ends, gives back routes and sockets, and stops. Ready when that is done.
@@ -277,10 +291,16 @@ impl Builder {
         Self { routes: Some(routes), ..self }
     }
 
-    /// How many threads carry packets.
+    /// How many threads carry packets; as suits this machine if nothing is said.
     #[must_use]
     pub fn threads(self, threads: Threads) -> Self {
         Self { threads, ..self }
+    }
+
+    /// Which cores these threads run on.
+    #[must_use]
+    pub fn pinning(self, pinning: Pinning) -> Self {
+        Self { pinning, ..self }
     }
 
     /// Who is given all keys: a [`KeyLog`](crate::keylog::KeyLog), for one. Whoever reads them reads all traffic.
@@ -302,11 +322,23 @@ impl Builder {
             routes.interface = device.interface().ok_or(StartError::NoInterface)?.to_owned();
             self.listen.mark = Some(routes.mark);
         }
+        let (_, receivers) = self.threads.counts();
+        self.listen.lanes = NonZero::new(receivers).unwrap_or(NonZero::<usize>::MIN);
         let sockets = Arc::new(Sockets::bind(&self.listen).map_err(StartError::Bind)?);
-        let ports = sockets.local_ports();
+        let (ports, raw_esp) = (sockets.local_ports(), self.listen.raw_esp);
         if let Some(routes) = &mut self.routes {
             routes.ports = vec![ports.0, ports.1];
         }
+        let queues = sockets.queues();
+        tracing::info!(
+            area = "io",
+            socket_receive_bytes = queues.receive,
+            socket_send_bytes = queues.send,
+            device_packets = device.queue_length(),
+            "sockets listen at ports {} and {}",
+            ports.0,
+            ports.1
+        );
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let hub = Arc::new(Hub::new());
         let defaults = self.defaults;
@@ -322,13 +354,14 @@ impl Builder {
             fetcher: self.fetcher,
             routes: self.routes,
             threads: self.threads,
+            pinning: self.pinning,
             key_sink: self.key_sink,
             requests: inbox,
             hub: Arc::clone(&hub),
         };
         let control = Control::start(parts)?;
         tokio::spawn(control.run());
-        Ok(TunnelManager { requests, hub, ports })
+        Ok(TunnelManager { requests, hub, ports, raw_esp })
     }
 }
 

@@ -176,6 +176,9 @@ pub struct CountersReport {
     /// Which offloads of the kernel are in use, by name: super-packets that cross the device, and datagrams
     /// that cross the sockets in one piece.
     pub offloads: BTreeMap<&'static str, bool>,
+    /// How much waits at most before it is lost, by name: packets in the device, bytes in each socket, as the
+    /// kernel counts them.
+    pub queues: BTreeMap<&'static str, usize>,
 }
 
 /// How long something took.
@@ -226,6 +229,7 @@ impl CountersReport {
                 within_ms: ike.handshakes.within().collect(),
             },
             offloads: BTreeMap::new(),
+            queues: BTreeMap::new(),
         }
     }
 }

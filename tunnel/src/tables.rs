@@ -1,6 +1,7 @@
 //! What control publishes and packet workers read: `esp`'s tables with what this crate adds to each SA.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use crate::stand_in;
+use crate::worker::Turn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_esp::policy::Owner;
@@ -18,6 +19,15 @@ pub struct Sealing {
     pub child: Spi,
     /// What seals.
     pub esp: Outbound,
+    /// Where several workers send, one at a time does by this.
+    pub turn: Turn,
+}
+
+impl Sealing {
+    /// A half whose turn nobody has.
+    pub fn new(child: Spi, esp: Outbound) -> Self {
+        Self { child, esp, turn: Turn::default() }
+    }
 }
 
 /// The half of a child that opens.
@@ -37,17 +47,18 @@ pub struct Opening {
 impl Opening {
     /// A half that expects its packets from `remote`.
     pub fn new(child: Spi, owner: Owner, esp: Inbound, remote: SocketAddr) -> Self {
-        Self { child, owner, esp, expected: AtomicU64::new(stand_in(remote)), told: AtomicU64::new(0) }
+        Self { child, owner, esp, expected: AtomicU64::new(stand_in::end(remote)), told: AtomicU64::new(0) }
     }
 
-    /// Whether packets are expected from there.
+    /// Whether packets are expected from there. Two addresses with the same number would hide a move that only an
+    /// authentic packet could have shown, until the next keepalive.
     pub fn expects(&self, remote: SocketAddr) -> bool {
-        self.expected.load(Ordering::Relaxed) == stand_in(remote)
+        self.expected.load(Ordering::Relaxed) == stand_in::end(remote)
     }
 
     /// Packets are expected from there now.
     pub fn expect_from(&self, remote: SocketAddr) {
-        self.expected.store(stand_in(remote), Ordering::Relaxed);
+        self.expected.store(stand_in::end(remote), Ordering::Relaxed);
     }
 
     /// Whether it is time to tell of authentic packets again: at most once in `interval` nanoseconds.
@@ -59,12 +70,4 @@ impl Opening {
         self.told.store(now.max(1), Ordering::Relaxed);
         true
     }
-}
-
-/// A number in place of an address: one word can be read and written at once. Two addresses with the same
-/// number would hide a move that only an authentic packet could have shown, until the next keepalive.
-fn stand_in(remote: SocketAddr) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    remote.hash(&mut hasher);
-    hasher.finish()
 }

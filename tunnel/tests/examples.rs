@@ -1,5 +1,7 @@
 //! The examples do what they say.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -47,7 +49,13 @@ async fn connector(outside: &str) -> (TunnelManager, Netstack) {
         Listen { addresses: vec![outside.parse().unwrap()], ike_port: 0, nat_port: 0, ..Listen::default() };
     let manager = TunnelManager::builder().device(Arc::new(device)).listen(listen).start().await.unwrap();
     let addresses = AddressRange::from_prefix("10.83.1.0".parse().unwrap(), 24).unwrap();
-    let pool = Pool { name: "guests".into(), addresses, dns: Vec::new(), subnets: Vec::new() };
+    let pool = Pool {
+        name: "guests".into(),
+        addresses,
+        dns: Vec::new(),
+        subnets: Vec::new(),
+        attributes: Vec::new(),
+    };
     manager.load_pool(pool).await.unwrap();
     let secret = Secret::new(SECRET.as_bytes().to_vec());
     let (us, guest) = ("cloud.example".parse().unwrap(), "guest.example".parse().unwrap());

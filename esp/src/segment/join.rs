@@ -32,6 +32,8 @@ pub struct Offloads {
 #[derive(Debug)]
 pub struct Joiner {
     groups: Vec<Group>,
+    /// So many of the first ones may be in use: the others need not be looked at.
+    used: usize,
     offloads: Offloads,
     /// The group to leave next when all are taken.
     oldest: usize,
@@ -58,7 +60,7 @@ pub(super) struct Piece {
 impl Joiner {
     /// A joiner for a device with these offloads.
     pub fn new(offloads: Offloads) -> Self {
-        Self { groups: vec![Group::EMPTY; GROUPS], offloads, oldest: 0 }
+        Self { groups: vec![Group::EMPTY; GROUPS], used: 0, offloads, oldest: 0 }
     }
 
     /// Takes the next packet of a batch: `inner`, read from `buffer` at `start`. What thereby is complete, or
@@ -77,7 +79,7 @@ impl Joiner {
             return;
         };
         let of_flow = |group: &Group| group.is_open() && group.flow() == inner.flow;
-        let Some(group) = (match self.groups.iter().position(of_flow) {
+        let Some(group) = (match self.in_use().iter().position(of_flow) {
             Some(index) => self.groups.get_mut(index),
             None => self.vacant(buffer, &mut emit),
         }) else {
@@ -94,9 +96,14 @@ impl Joiner {
 
     /// Ends the batch: everything still held goes to `emit`.
     pub fn finish(&mut self, buffer: &[u8], mut emit: impl FnMut(Joined<'_>)) {
-        for group in &mut self.groups {
+        for group in self.in_use() {
             group.emit(buffer, &mut emit);
         }
+        self.used = 0;
+    }
+
+    fn in_use(&mut self) -> &mut [Group] {
+        self.groups.get_mut(..self.used).unwrap_or_default()
     }
 
     /// What is held of a flow leaves before a packet of it that cannot be joined: a bare acknowledgement, a
@@ -109,12 +116,16 @@ impl Joiner {
                         == (flow.protocol, flow.source, flow.destination)
         };
         let related = |group: &&mut Group| group.is_open() && related(group.flow());
-        self.groups.iter_mut().filter(related).for_each(|group| group.emit(buffer, emit));
+        self.in_use().iter_mut().filter(related).for_each(|group| group.emit(buffer, emit));
     }
 
     fn vacant(&mut self, buffer: &[u8], emit: &mut impl FnMut(Joined<'_>)) -> Option<&mut Group> {
-        let index = match self.groups.iter().position(|group| !group.is_open()) {
+        let index = match self.in_use().iter().position(|group| !group.is_open()) {
             Some(index) => index,
+            None if self.used < GROUPS => {
+                self.used = self.used.saturating_add(1);
+                self.used.saturating_sub(1)
+            }
             None => {
                 self.oldest = self.oldest.wrapping_add(1) % GROUPS;
                 self.oldest

@@ -39,6 +39,13 @@ impl<I, O> Reader<I, O> {
     }
 }
 
+/// Another worker's view.
+impl<I, O> Clone for Reader<I, O> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), current: Arc::clone(&self.current) }
+    }
+}
+
 impl<I, O> Shared<I, O> {
     pub(super) fn new(snapshot: Snapshot<I, O>) -> Self {
         Self { generation: AtomicU64::new(snapshot.generation), latest: Mutex::new(Arc::new(snapshot)) }

@@ -21,6 +21,7 @@ use failure::Failure;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tidegate::updown::helper;
 use tidegate::vici::{Client, DEFAULT_PATH};
 
 /// IPsec tunnels in userspace.
@@ -51,6 +52,9 @@ enum Command {
     Pki(pki::Arguments),
     /// Shows three nodes at work in this process, without root, and says how fast they are
     Demo,
+    /// Runs scripts for the daemon, which starts it
+    #[command(name = helper::COMMAND, hide = true)]
+    UpdownHelper,
     /// Writes man pages and completions for shells into a folder, for packages
     #[cfg(feature = "pages")]
     #[command(hide = true)]
@@ -72,14 +76,24 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
-    let mut runtime = match command {
-        Command::Run(_) => tokio::runtime::Builder::new_multi_thread(),
-        _ => tokio::runtime::Builder::new_current_thread(),
+    let outcome = match command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::UpdownHelper => run::run_scripts(),
+        command => run_tool(command),
     };
-    let runtime = runtime.enable_all().build()?;
-    let outcome = runtime.block_on(async {
+    match outcome {
+        // Whoever read our output has seen enough.
+        Ok(()) | Err(Failure::Unread) => Ok(ExitCode::SUCCESS),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn run_tool(command: Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
         match command {
-            Command::Run(arguments) => run::run(arguments).await,
+            // They have been done already.
+            Command::Run(_) | Command::UpdownHelper => Ok(()),
             Command::Status(arguments) => status::run(&arguments).await,
             Command::Up(arguments) => order::up(&arguments).await,
             Command::Down(arguments) => order::down(&arguments).await,
@@ -93,12 +107,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
                 pages::run(&arguments, <Arguments as clap::CommandFactory>::command())
             }
         }
-    });
-    match outcome {
-        // Whoever read our output has seen enough.
-        Ok(()) | Err(Failure::Unread) => Ok(ExitCode::SUCCESS),
-        Err(failure) => Err(failure),
-    }
+    })
 }
 
 impl Socket {

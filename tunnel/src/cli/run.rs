@@ -2,8 +2,12 @@
 
 use super::Failure;
 use clap::Args;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use tidegate::daemon::{self, CHARON_FOLDER, RunOptions};
+use tidegate::updown::helper;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -19,9 +23,17 @@ pub(super) struct Arguments {
     charon_compat: Option<PathBuf>,
 }
 
-/// Runs until it is told to stop.
-pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+/// Runs until it is told to stop. There is one thread until there is nothing left to give up.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let vici = arguments.vici.clone().or_else(super::named_by_environment);
     let Arguments { config, charon_compat, .. } = arguments;
-    Ok(daemon::run(RunOptions { config, vici, charon_compat }).await?)
+    let prepared = daemon::prepare(RunOptions { config, vici, charon_compat })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(daemon::run(prepared))?)
+}
+
+/// Runs scripts for a daemon, until it is gone.
+pub(super) fn run_scripts() -> Result<(), Failure> {
+    let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    Ok(helper::serve(stream)?)
 }

@@ -59,6 +59,8 @@ impl NodeSettings {
             ("vici", self.vici == old.vici),
             ("metrics", self.metrics == old.metrics),
             ("key_log", self.key_log == old.key_log),
+            ("workers", self.threads == old.threads),
+            ("pin", self.pinning == old.pinning),
             ("device", self.device == old.device),
             ("routes", self.routes == old.routes),
         ];

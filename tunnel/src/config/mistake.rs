@@ -131,6 +131,11 @@ pub enum FileFault {
         /// Its permissions.
         mode: u32,
     },
+    /// Everybody may write it.
+    Open {
+        /// Its permissions.
+        mode: u32,
+    },
     /// Its PEM text.
     Pem(PemError),
     /// Its private key.
@@ -199,8 +204,11 @@ impl FileFault {
             Self::Io(std::io::ErrorKind::NotFound) => {
                 "correct the path, which starts from the folder of this file, or create it"
             }
-            Self::Io(std::io::ErrorKind::PermissionDenied) => "let the user that tidegate runs as read it",
+            Self::Io(std::io::ErrorKind::PermissionDenied) => {
+                "let the user that tidegate runs as read it; as root it reads what is root's or everybody's"
+            }
             Self::Io(_) | Self::TooLong | Self::NotText => "name the right file",
+            Self::Open { .. } => "chmod o-w it, after a look at what it says",
             Self::Loose { .. } => "chmod 600 it; in Kubernetes set the volume's defaultMode to 0400",
             Self::Pem(PemError::Encrypted) => {
                 "store the key without a passphrase, readable by its owner only"
@@ -289,6 +297,7 @@ impl fmt::Display for FileFault {
             Self::Io(kind) => write!(f, "{kind}"),
             Self::TooLong => f.write_str("longer than a mebibyte"),
             Self::NotText => f.write_str("not UTF-8"),
+            Self::Open { mode } => write!(f, "everybody may write it (mode {mode:04o})"),
             Self::Loose { mode } => write!(f, "others may read this secret (mode {mode:04o})"),
             Self::Pem(error) => error.fmt(f),
             Self::Key(error) => error.fmt(f),

@@ -31,6 +31,7 @@ pub use values::ValueFault;
 use crate::mesh::{Mesh, Named};
 use reader::{Context, Section};
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tidegate_ike::pool::Pool;
 use toml::de::DeTable;
@@ -85,7 +86,13 @@ impl Configuration {
 }
 
 fn read(path: &Path) -> Result<String, FileFault> {
-    let file = std::fs::File::open(path).map_err(|error| FileFault::Io(error.kind()))?;
+    let io = |error: std::io::Error| FileFault::Io(error.kind());
+    let file = std::fs::File::open(path).map_err(io)?;
+    // Whoever writes it has the daemon do what they like.
+    let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
+    if mode & 0o002 != 0 {
+        return Err(FileFault::Open { mode });
+    }
     String::from_utf8(contents(&file)?).map_err(|_| FileFault::NotText)
 }
 

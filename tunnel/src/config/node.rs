@@ -1,11 +1,14 @@
 //! `[node]`: who this node is, and what it runs on.
 
 use super::files::Loaded;
-use super::reader::{Context, Section};
+use super::reader::{Context, FlagOrNumbers, Section};
 use super::schema;
 use super::values::{self, ValueFault};
+use crate::driver::packets::{Pinning, Threads};
 use crate::mesh::{Endpoint, Role};
+use crate::route::CharonRule;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::connection::EncapsulationPolicy;
@@ -28,6 +31,10 @@ pub struct NodeSettings {
     pub metrics: Option<SocketAddr>,
     /// The folder that session keys are written to.
     pub key_log: Option<PathBuf>,
+    /// How many threads carry packets.
+    pub threads: Threads,
+    /// Which cores they run on.
+    pub pinning: Pinning,
     /// Where packets come from and go to.
     pub device: DeviceSettings,
     /// How packets find the device.
@@ -78,6 +85,8 @@ pub struct RouteTable {
     pub priority: u32,
     /// The mark of our own packets.
     pub mark: u32,
+    /// Whether strongSwan's rule is kept.
+    pub charon_rule: CharonRule,
 }
 
 /// What is logged, and how.
@@ -212,9 +221,27 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>) -> NodeSettings {
         vici: path(context, "vici").unwrap_or_else(|| "/run/tidegate/vici.sock".into()),
         metrics: section.parse(context, "metrics", |text| text.parse().map_err(|_| ValueFault::Socket)),
         key_log: path(context, "key_log"),
+        threads: threads(context, section),
+        pinning: pinning(context, section),
         device: device(context, section),
         routes: routes(context, section),
         log: log(context, section),
+    }
+}
+
+fn threads(context: &mut Context<'_>, section: &Section<'_>) -> Threads {
+    let count = section.number(context, "workers", 1, 64).and_then(|count| usize::try_from(count).ok());
+    count.and_then(NonZero::new).map_or_else(Threads::for_this_machine, Threads::of)
+}
+
+fn pinning(context: &mut Context<'_>, section: &Section<'_>) -> Pinning {
+    // As many cores as a mask of the kernel has room for here.
+    match section.flag_or_numbers(context, "pin", 0, 1023) {
+        None | Some(FlagOrNumbers::Flag(false)) => Pinning::None,
+        Some(FlagOrNumbers::Flag(true)) => Pinning::InOrder,
+        Some(FlagOrNumbers::Numbers(cores)) => {
+            Pinning::Cores(cores.into_iter().map(|core| core as usize).collect())
+        }
     }
 }
 
@@ -244,13 +271,16 @@ fn device(context: &mut Context<'_>, node: &Section<'_>) -> DeviceSettings {
 const DEFAULT_MTU: u16 = 1500;
 
 fn routes(context: &mut Context<'_>, node: &Section<'_>) -> RouteTable {
-    let mut routes = RouteTable { table: 2460, priority: 210, mark: 0x7d6 };
+    let mut routes = RouteTable { table: 2460, priority: 210, mark: 0x7d6, charon_rule: CharonRule::Leave };
     let Some(section) = node.section(context, "routes", &schema::ROUTES) else { return routes };
     // Below are the kernel's own tables; above there is room for those that are taken as they are needed.
     routes.table = section.number(context, "table", 256, u32::MAX - 4096).unwrap_or(routes.table);
     // Before the rule of strongSwan and its like, 220.
     routes.priority = section.number(context, "priority", 1, 215).unwrap_or(routes.priority);
     routes.mark = section.number(context, "mark", 1, u32::MAX).unwrap_or(routes.mark);
+    if section.flag(context, "charon_rule") == Some(true) {
+        routes.charon_rule = CharonRule::Keep;
+    }
     routes
 }
 

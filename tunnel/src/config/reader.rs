@@ -4,7 +4,7 @@ use super::files::Files;
 use super::mistake::{Fault, FileFault, Mistake, Mistakes, Place};
 use super::schema::Schema;
 use super::values::ValueFault;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -26,6 +26,12 @@ pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
     schema: &'static Schema,
     pub(super) span: Span,
+}
+
+/// What a key may be that is either switched or spelt out.
+pub(super) enum FlagOrNumbers {
+    Flag(bool),
+    Numbers(Vec<u32>),
 }
 
 /// Something, and where it stands.
@@ -154,20 +160,28 @@ impl<'a> Section<'a> {
 
     /// A whole number between these two, both allowed.
     pub(super) fn number(&self, context: &mut Context<'_>, key: &str, least: u32, most: u32) -> Option<u32> {
+        number(context, key, self.get(key)?, "a whole number, without quotes", least..=most)
+    }
+
+    /// `true`, `false`, or a list of whole numbers between these two, both allowed.
+    pub(super) fn flag_or_numbers(
+        &self,
+        context: &mut Context<'_>,
+        key: &str,
+        least: u32,
+        most: u32,
+    ) -> Option<FlagOrNumbers> {
+        const EXPECTED: &str = "true, false, or a list of whole numbers, [0, 2]";
         let value = self.get(key)?;
-        let Some(integer) = value.get_ref().as_integer() else {
-            wrong_type(context, key, value, "a whole number, without quotes");
+        if let Some(flag) = value.get_ref().as_bool() {
+            return Some(FlagOrNumbers::Flag(flag));
+        }
+        let Some(array) = value.get_ref().as_array() else {
+            wrong_type(context, key, value, EXPECTED);
             return None;
         };
-        let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let number = number.and_then(|number| u32::try_from(number).ok());
-        let number = number.filter(|number| (least..=most).contains(number));
-        if number.is_none() {
-            let fault = ValueFault::Bounds { least: least.into(), most: most.into() };
-            let (key, written) = (key.to_owned(), integer.to_string());
-            context.complain(&value.span(), Fault::Value { key, value: written, fault });
-        }
-        number
+        let numbers = array.iter().map(|item| number(context, key, item, EXPECTED, least..=most));
+        numbers.collect::<Option<_>>().map(FlagOrNumbers::Numbers)
     }
 
     pub(super) fn port(&self, context: &mut Context<'_>, key: &str) -> Option<u16> {
@@ -276,6 +290,28 @@ fn text<'a>(
         wrong_type(context, key, value, expected);
     }
     text.map(|text| At { value: text, span: value.span() })
+}
+
+fn number(
+    context: &mut Context<'_>,
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    expected: &'static str,
+    bounds: RangeInclusive<u32>,
+) -> Option<u32> {
+    let Some(integer) = value.get_ref().as_integer() else {
+        wrong_type(context, key, value, expected);
+        return None;
+    };
+    let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
+    let number = number.and_then(|number| u32::try_from(number).ok());
+    let number = number.filter(|number| bounds.contains(number));
+    if number.is_none() {
+        let fault = ValueFault::Bounds { least: (*bounds.start()).into(), most: (*bounds.end()).into() };
+        let (key, written) = (key.to_owned(), integer.to_string());
+        context.complain(&value.span(), Fault::Value { key, value: written, fault });
+    }
+    number
 }
 
 fn wrong_type(context: &mut Context<'_>, key: &str, value: &Spanned<DeValue<'_>>, expected: &'static str) {

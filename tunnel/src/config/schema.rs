@@ -54,6 +54,8 @@ pub(super) const NODE: Schema = Schema {
         "vici",
         "metrics",
         "key_log",
+        "workers",
+        "pin",
         "device",
         "routes",
         "log",
@@ -63,8 +65,11 @@ pub(super) const NODE: Schema = Schema {
 pub(super) const DEVICE: Schema =
     Schema { name: "[node.device]", path: "node.device", keys: &["kind", "name", "mtu", "offload"] };
 
-pub(super) const ROUTES: Schema =
-    Schema { name: "[node.routes]", path: "node.routes", keys: &["table", "priority", "mark"] };
+pub(super) const ROUTES: Schema = Schema {
+    name: "[node.routes]",
+    path: "node.routes",
+    keys: &["table", "priority", "mark", "charon_rule"],
+};
 
 pub(super) const LOG: Schema = Schema { name: "[node.log]", path: "node.log", keys: &["level", "format"] };
 

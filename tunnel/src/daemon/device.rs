@@ -1,8 +1,9 @@
 //! Where inner packets come from and go to.
 
 use crate::config::{DeviceKind, DeviceSettings, Offload};
+use crate::driver::packets::Threads;
 use crate::io::Device;
-use crate::io::offload_tun::OffloadTun;
+use crate::io::offload_tun::{OffloadTun, Queues};
 use crate::io::tun::{Tun, TunError};
 use rustix::event::{EventfdFlags, eventfd};
 use std::fmt;
@@ -28,7 +29,7 @@ pub enum DeviceError {
     Nothing(io::Error),
 }
 
-pub(super) fn open(settings: &DeviceSettings) -> Result<Arc<dyn Device>, DeviceError> {
+pub(super) fn open(settings: &DeviceSettings, threads: Threads) -> Result<Arc<dyn Device>, DeviceError> {
     match settings.kind {
         DeviceKind::None => {
             let never = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
@@ -38,7 +39,8 @@ pub(super) fn open(settings: &DeviceSettings) -> Result<Arc<dyn Device>, DeviceE
         DeviceKind::Tun => {
             let (name, mtu) = (&settings.name, settings.mtu.into());
             if settings.offload == Offload::On {
-                match OffloadTun::create(name, mtu) {
+                let queues = if threads.counts().0 > 1 { Queues::Several } else { Queues::One };
+                match OffloadTun::create_with(name, mtu, queues) {
                     Ok(tun) => return Ok(Arc::new(tun)),
                     // The plain device does all the same, one packet after the other.
                     Err(error @ TunError::Offloads { .. }) => tracing::warn!(area = "io", "{error}"),

@@ -1,22 +1,25 @@
 //! `tidegate run`: a manager that follows a configuration.
 //!
-//! 1. [`run`] reads the configuration, sets up the log, and starts a [`Daemon`].
+//! 1. [`prepare`] reads the configuration, sets up the log, and gives up what the process does not need; [`run`]
+//!    starts a [`Daemon`] with it.
 //! 2. [`Daemon::start`] opens the device, starts the manager with its connections, and the services around it:
 //!    the control socket, metrics.
 //! 3. [`Daemon::serve`] reloads when the configuration or a file that it names changes, and on SIGHUP, until
-//!    it is told to stop.
+//!    it is told to stop; what happens meanwhile goes into the log, and to scripts.
 //! 4. [`Daemon::shut_down`] ends the SAs at the peers.
 
 mod compat;
 mod device;
 mod log;
 mod notify;
+mod prepare;
 mod reload;
 mod watch;
 
 pub use compat::CHARON_FOLDER;
 pub use device::DeviceError;
 pub use log::LogError;
+pub use prepare::{Prepared, prepare};
 pub use watch::{Stamps, Watch};
 
 use crate::config::{Configuration, DeviceKind, Mistakes, NodeSettings, RouteTable};
@@ -25,8 +28,9 @@ use crate::io::udp::{Listen, RawEsp};
 use crate::keylog::KeyLog;
 use crate::log::Narrator;
 use crate::revocation::Fetcher;
-use crate::route::RouteSettings;
-use crate::{Events, TunnelManager};
+use crate::route::{CharonRule, RouteSettings};
+use crate::updown::Scripts;
+use crate::{Event, Events, TunnelManager};
 use crate::{metrics, vici};
 use compat::{CHARON_SOCKET, Compat};
 use log::Log;
@@ -35,8 +39,10 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What the command line says.
@@ -82,6 +88,8 @@ pub enum RunError {
         /// Why it cannot be had.
         error: io::Error,
     },
+    /// What is not needed cannot be given up.
+    Privileges(io::Error),
     /// Signals cannot be heard.
     Signals(io::Error),
     /// The engine has stopped by itself.
@@ -99,6 +107,7 @@ pub struct Daemon {
     log: Option<Log>,
     narrator: Narrator,
     notifier: Notifier,
+    scripts: Option<Scripts>,
     compat: Option<Compat>,
     /// Services end with the daemon.
     _vici: vici::Server,
@@ -106,10 +115,8 @@ pub struct Daemon {
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(options: RunOptions) -> Result<(), RunError> {
-    let stamps = Stamps::of(&options.config);
-    let configuration = options.configuration().map_err(RunError::Config)?;
-    let log = Log::install(&configuration.node.log).map_err(RunError::Log)?;
+pub async fn run(prepared: Prepared) -> Result<(), RunError> {
+    let Prepared { options, configuration, stamps, log, scripts } = prepared;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let stop = async move {
@@ -120,6 +127,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     };
     let mut daemon = Daemon::start(options, configuration).await?;
     daemon.log = Some(log);
+    daemon.scripts = scripts.and_then(start_scripts);
     if stamps != Stamps::of(&daemon.options.config) {
         daemon.reload_and_tell().await;
     }
@@ -167,6 +175,7 @@ impl Daemon {
             log: None,
             narrator: Narrator::default(),
             notifier: Notifier::from_environment(),
+            scripts: None,
             compat,
             _vici: vici,
             _metrics: metrics,
@@ -198,7 +207,7 @@ impl Daemon {
                 () = self.watch.changed() => self.reload_and_tell().await,
                 () = Compat::changed(&mut self.compat) => self.reread(),
                 event = self.events.next() => match event {
-                    Some(event) => self.narrator.describe(&event).write(),
+                    Some(event) => self.heed(&event),
                     None => return Err(RunError::Stopped),
                 },
                 _ = beat.tick() => {
@@ -211,11 +220,27 @@ impl Daemon {
         }
     }
 
-    /// Ends all SAs at the peers, and stops.
-    pub async fn shut_down(self) {
+    /// Ends all SAs at the peers, and stops; scripts have their time before.
+    pub async fn shut_down(mut self) {
         self.notifier.stopping();
         tracing::info!("stopping");
-        self.manager.shutdown().await;
+        let manager = self.manager.clone();
+        let last_events = async {
+            while let Some(event) = self.events.next().await {
+                self.heed(&event);
+            }
+        };
+        tokio::join!(manager.shutdown(), last_events);
+        if let Some(scripts) = self.scripts.take() {
+            scripts.finish(SCRIPTS_PATIENCE).await;
+        }
+    }
+
+    fn heed(&mut self, event: &Event) {
+        self.narrator.describe(event).write();
+        if let Some(scripts) = &mut self.scripts {
+            scripts.heed(event);
+        }
     }
 
     fn reread(&mut self) {
@@ -239,9 +264,17 @@ impl Daemon {
     }
 }
 
+/// How long the end of the daemon waits for scripts.
+const SCRIPTS_PATIENCE: Duration = Duration::from_secs(5);
+
+fn start_scripts(helper: UnixStream) -> Option<Scripts> {
+    let started = Scripts::start(helper);
+    started.map_err(|error| tracing::error!("scripts cannot be run: {error}")).ok()
+}
+
 impl RunOptions {
     /// Reads the configuration, or makes one of a node that waits for clients.
-    fn configuration(&self) -> Result<Configuration, Mistakes> {
+    pub fn configuration(&self) -> Result<Configuration, Mistakes> {
         let Some(path) = &self.config else {
             let name = host_name();
             let mut configuration =
@@ -256,6 +289,10 @@ impl RunOptions {
     fn overrule(&self, node: &mut NodeSettings) {
         if let Some(vici) = &self.vici {
             node.vici.clone_from(vici);
+        }
+        // What relies on charon's files relies on its rule too.
+        if self.charon_compat.is_some() {
+            node.routes.charon_rule = CharonRule::Keep;
         }
     }
 }
@@ -280,13 +317,15 @@ async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunErro
         raw_esp: if configuration.wants_raw_esp() { RawEsp::On } else { RawEsp::Off },
         ..Listen::default()
     };
-    let device = device::open(&node.device).map_err(RunError::Device)?;
+    let device = device::open(&node.device, node.threads).map_err(RunError::Device)?;
     let fetcher = Fetcher::new(Some(node.state.join("crls")));
     let mut builder = TunnelManager::builder()
         .device(device)
         .listen(listen)
         .state_folder(node.state.clone())
-        .revocation_lists(fetcher);
+        .revocation_lists(fetcher)
+        .threads(node.threads)
+        .pinning(node.pinning.clone());
     if node.device.kind == DeviceKind::Tun {
         builder = builder.routes(routes(node));
     }
@@ -298,9 +337,9 @@ async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunErro
 }
 
 fn routes(node: &NodeSettings) -> RouteSettings {
-    let RouteTable { table, priority, mark } = node.routes;
+    let RouteTable { table, priority, mark, charon_rule } = node.routes;
     let mtu = Some(node.device.mtu.into());
-    RouteSettings { table, priority, mark, mtu, ..RouteSettings::default() }
+    RouteSettings { table, priority, mark, mtu, charon_rule, ..RouteSettings::default() }
 }
 
 async fn serve_metrics(manager: &TunnelManager, address: SocketAddr) -> Result<metrics::Server, RunError> {
@@ -322,6 +361,7 @@ impl fmt::Display for RunError {
             Self::KeyLog { path, error } => {
                 write!(f, "keys cannot be written to {}: {error}", path.display())
             }
+            Self::Privileges(error) => write!(f, "privileges cannot be given up: {error}"),
             Self::Signals(error) => write!(f, "signals cannot be heard: {error}"),
             Self::Stopped => f.write_str("the engine has stopped"),
         }

@@ -13,7 +13,7 @@ use super::jobs::Jobs;
 use super::links::Links;
 use super::lookups::Lookups;
 use super::mailbox::{self, Inbox, KnownSpis, Mail, Report, Sizes};
-use super::packets::{PacketSettings, PacketThreads, Threads};
+use super::packets::{PacketSettings, PacketThreads, Pinning, Threads};
 use crate::action::{Action, Outcome, Ticket};
 use crate::connection::Connection;
 use crate::engine::{Engine, LoadError, Manner, Selection, Settings, Target};
@@ -36,7 +36,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_ike::crypto::{RING, Random, SystemRandom};
 use tidegate_ike::keys::KeySink;
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::{ApiMisuse, Sources, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
@@ -71,6 +71,7 @@ pub(crate) enum Question {
     IsActive(Arc<str>, Reply<bool>),
     Status(Reply<Vec<ConnectionStatus>>),
     Counters(Reply<CountersReport>),
+    Pools(Reply<Vec<PoolReport>>),
 }
 
 /// The other end of a request. A caller that does not wait any more is no reason to stop what it asked for.
@@ -87,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) fetcher: Option<Fetcher>,
     pub(crate) routes: Option<RouteSettings>,
     pub(crate) threads: Threads,
+    pub(crate) pinning: Pinning,
     pub(crate) key_sink: Option<Box<dyn KeySink>>,
     pub(crate) requests: mpsc::Receiver<Command>,
     pub(crate) hub: Arc<Hub>,
@@ -132,6 +134,26 @@ struct Ending {
     over: bool,
 }
 
+/// Tells everybody that control has ended, however it has: who waits for events would wait for ever if it
+/// were by a panic. Routes then stay as they are, and nothing leaves in clear.
+struct End(Arc<Hub>);
+
+impl End {
+    fn tell(hub: &Hub) {
+        hub.running.store(false, Ordering::Release);
+        hub.close();
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(area = "engine", "the engine has panicked, and ends");
+        }
+        Self::tell(&self.0);
+    }
+}
+
 impl Control {
     /// Starts everything but the task itself; has to be called within a tokio runtime.
     pub(crate) fn start(parts: Parts) -> Result<Self, StartError> {
@@ -149,14 +171,15 @@ impl Control {
         }
         let (mailboxes, inbox) = mailbox::mailboxes(Sizes::default());
         let spis = Arc::clone(mailboxes.spis());
-        let packets = PacketThreads::start(PacketSettings {
+        let packets = PacketThreads::start(&PacketSettings {
             device: Arc::clone(&parts.device),
             wire: Arc::clone(&parts.sockets) as Arc<dyn Wire>,
-            views: [engine.view(), engine.view()],
+            view: engine.view(),
             mailboxes,
             mtus: Arc::clone(engine.path_mtus()),
             worker,
             threads: parts.threads,
+            pinning: parts.pinning,
         })
         .map_err(StartError::Threads)?;
         Ok(Self {
@@ -184,6 +207,7 @@ impl Control {
 
     /// Runs until it is told to shut down, or the last handle is gone.
     pub(crate) async fn run(mut self) {
+        let _end = End(Arc::clone(&self.hub));
         self.take_addresses();
         let adoption = tokio::time::sleep(ADOPTION);
         tokio::pin!(adoption);
@@ -228,8 +252,7 @@ impl Control {
     fn finish(self) {
         drop(self.packets);
         self.host.close();
-        self.hub.running.store(false, Ordering::Release);
-        self.hub.close();
+        End::tell(&self.hub);
         for reply in self.ending.into_iter().flat_map(|ending| ending.replies) {
             let _ = reply.send(());
         }
@@ -351,6 +374,9 @@ impl Control {
             Question::Counters(reply) => {
                 let _ = reply.send(self.report());
             }
+            Question::Pools(reply) => {
+                let _ = reply.send(self.engine.pools());
+            }
         }
     }
 
@@ -363,6 +389,9 @@ impl Control {
         let (device, sockets) = (self.packets.device_offloads(), self.sockets.offloads());
         report.offloads.extend([("device_tcp", device.tcp), ("device_udp", device.udp)]);
         report.offloads.extend([("sockets_send", sockets.send), ("sockets_receive", sockets.receive)]);
+        let queues = self.sockets.queues();
+        report.queues.extend(self.device.queue_length().map(|packets| ("device_packets", packets)));
+        report.queues.extend([("socket_receive_bytes", queues.receive), ("socket_send_bytes", queues.send)]);
         report
     }
 

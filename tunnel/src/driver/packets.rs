@@ -1,15 +1,16 @@
 //! The threads that move packets.
 //!
-//! A thread sleeps in poll(2) until its device or a socket has something, a deadline of a held packet has come,
-//! or control wakes it. Then it takes a turn:
+//! A thread sleeps until its device or a socket has something, a deadline of a held packet has come, or control
+//! wakes it. Then it takes a turn:
 //!
 //! 1. Held packets are seen to.
 //! 2. Each socket in error is asked what the network has told it, and each readable one for a batch.
-//! 3. A few packets are read of the device, and what became of them is sent.
+//! 3. A packet of the device is read, or under load many, and what became of them is sent.
 //!
 //! A descriptor that fails is left alone for a while, so that nothing spins. A panic costs the packets in hand:
 //! it is told of, and the thread goes on.
 
+mod crew;
 mod thread;
 mod turn;
 mod watch;
@@ -17,10 +18,12 @@ mod watch;
 use super::mailbox::Mailboxes;
 use crate::io::{Device, Wire};
 use crate::tables::View;
-use crate::worker::{Incoming, Outgoing, PathMtus, Settings, WorkerCounters, WorkerCountersSnapshot};
+use crate::worker::{PathMtus, Settings, WorkerCounters, WorkerCountersSnapshot};
+use crew::{Crew, crews};
 use rustix::event::{EventfdFlags, eventfd};
 use std::fmt;
 use std::io;
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,6 +38,60 @@ pub enum Threads {
     /// One for each direction.
     #[default]
     PerDirection,
+    /// Several for each direction: out of the device as far as it has queues, into it by peer.
+    Several {
+        /// Out of the device.
+        out: NonZero<usize>,
+        /// Into it.
+        into: NonZero<usize>,
+    },
+}
+
+/// Above this more threads than one a direction help where there is much to do.
+const CORES_FOR_SEVERAL: usize = 4;
+/// More than these nobody has measured yet, and each takes buffers of its own.
+const THREADS_MAX: usize = 8;
+
+impl Threads {
+    /// So many in all, as evenly as can be; an odd one opens, which is the harder part.
+    pub fn of(count: NonZero<usize>) -> Self {
+        let half = |count: usize| NonZero::new(count / 2).unwrap_or(NonZero::<usize>::MIN);
+        match count.get() {
+            1 => Self::One,
+            2 => Self::PerDirection,
+            count => Self::Several { out: half(count), into: half(count.saturating_add(1)) },
+        }
+    }
+
+    /// What suits this machine: one core has nothing of a second thread.
+    pub fn for_this_machine() -> Self {
+        let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        match cores.get() {
+            1 => Self::One,
+            2..CORES_FOR_SEVERAL => Self::PerDirection,
+            _ => Self::of(cores.min(const { NonZero::new(THREADS_MAX).unwrap() })),
+        }
+    }
+
+    /// How many there are out of the device, and into it.
+    pub fn counts(self) -> (usize, usize) {
+        match self {
+            Self::One | Self::PerDirection => (1, 1),
+            Self::Several { out, into } => (out.get(), into.get()),
+        }
+    }
+}
+
+/// Which cores the threads run on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Pinning {
+    /// Any, as the kernel sees fit.
+    #[default]
+    None,
+    /// The first one on the first core that this process may use, and so on.
+    InOrder,
+    /// On these, in turn.
+    Cores(Vec<usize>),
 }
 
 /// What packet threads need.
@@ -43,8 +100,8 @@ pub struct PacketSettings {
     pub device: Arc<dyn Device>,
     /// Where outer packets come from and go to.
     pub wire: Arc<dyn Wire>,
-    /// The tables, once for each direction.
-    pub views: [View; 2],
+    /// The tables, once for each direction of each thread.
+    pub view: View,
     /// Whom they tell.
     pub mailboxes: Mailboxes,
     /// What is known of paths.
@@ -53,14 +110,16 @@ pub struct PacketSettings {
     pub worker: Settings,
     /// How many there are.
     pub threads: Threads,
+    /// Which cores they run on.
+    pub pinning: Pinning,
 }
 
 /// Running packet threads. They end when this is dropped.
 pub struct PacketThreads {
     threads: Vec<Running>,
-    counters: [Arc<WorkerCounters>; 2],
+    counters: Vec<Arc<WorkerCounters>>,
     restarts: Arc<AtomicU64>,
-    offloads: Offloads,
+    device: Arc<dyn Device>,
 }
 
 /// Something that an operator should look at. Everything goes on.
@@ -99,38 +158,37 @@ struct Bell {
 }
 
 impl PacketThreads {
-    /// Starts the threads.
-    pub fn start(settings: PacketSettings) -> io::Result<Self> {
-        let PacketSettings { device, wire, views: [out, into], mailboxes, mtus, worker, threads } = settings;
-        let outgoing = Outgoing::new(out, Arc::clone(&mtus), &worker);
-        let offloads = device.offloads();
-        let incoming = Incoming::new(into, mtus, offloads);
-        let counters = [Arc::clone(outgoing.counters()), Arc::clone(incoming.counters())];
+    /// Starts the threads. Of a device with one queue there is one thread to read it, whatever was asked for.
+    pub fn start(settings: &PacketSettings) -> io::Result<Self> {
+        let device = Arc::clone(&settings.device);
         let restarts = Arc::<AtomicU64>::default();
-        let outlets = turn::Outlets { device, wire, mailboxes };
-        let mut running = Vec::new();
-        let mut spawn = |name, outgoing, incoming| {
-            let bell = Arc::new(Bell::new()?);
-            let seat = thread::Seat {
-                name,
-                outgoing,
-                incoming,
-                outlets: outlets.clone(),
-                bell: Arc::clone(&bell),
-                restarts: Arc::clone(&restarts),
-            };
-            let handle = std::thread::Builder::new().name(name.into()).spawn(move || seat.run())?;
-            running.push(Running { bell, handle: Some(handle) });
-            io::Result::Ok(())
-        };
-        match threads {
-            Threads::One => spawn("tidegate-packet", Some(outgoing), Some(incoming))?,
-            Threads::PerDirection => {
-                spawn("tidegate-out", Some(outgoing), None)?;
-                spawn("tidegate-in", None, Some(incoming))?;
-            }
+        let mut this = Self { threads: Vec::new(), counters: Vec::new(), restarts, device };
+        for crew in crews(settings)? {
+            this.counters.extend(crew.counters());
+            this.spawn(crew, settings)?;
         }
-        Ok(Self { threads: running, counters, restarts, offloads })
+        Ok(this)
+    }
+
+    fn spawn(&mut self, crew: Crew, settings: &PacketSettings) -> io::Result<()> {
+        let Crew { name, lane, outgoing, incoming, device } = crew;
+        let bell = Arc::new(Bell::new()?);
+        let wire = Arc::clone(&settings.wire);
+        let seat = thread::Seat {
+            name,
+            lane,
+            core: settings.pinning.core(self.threads.len()),
+            outgoing,
+            incoming,
+            outlets: turn::Outlets { device, wire, mailboxes: settings.mailboxes.clone() },
+            bell: Arc::clone(&bell),
+            restarts: Arc::clone(&self.restarts),
+        };
+        let number = lane.first;
+        let full_name = if number == 0 { name.to_owned() } else { format!("{name}{number}") };
+        let handle = std::thread::Builder::new().name(full_name).spawn(move || seat.run())?;
+        self.threads.push(Running { bell, handle: Some(handle) });
+        Ok(())
     }
 
     /// Held packets are tried again: to be called when tables were published.
@@ -138,15 +196,15 @@ impl PacketThreads {
         self.threads.iter().for_each(|thread| thread.bell.ring());
     }
 
-    /// What they have counted, both directions together.
+    /// What they have counted, all together.
     pub fn counters(&self) -> WorkerCountersSnapshot {
-        let [outgoing, incoming] = &self.counters;
-        outgoing.snapshot().merged(&incoming.snapshot())
+        let none = WorkerCountersSnapshot::default();
+        self.counters.iter().fold(none, |sum, counters| sum.merged(&counters.snapshot()))
     }
 
-    /// What is joined before the device gets it.
+    /// What is joined before the device gets it, by now.
     pub fn device_offloads(&self) -> Offloads {
-        self.offloads
+        self.device.offloads()
     }
 
     /// How often a thread had to start anew.

@@ -204,7 +204,7 @@ impl Engine {
         let Some(known) = self.children.get(&install.child) else { return Ok(()) };
         let (owner, params) = (known.owner, &install.params);
         let esp = self.outbound(params).map_err(|KeyLengthError { .. }| Refused::Keys)?;
-        let sealing = Arc::new(Sealing { child: install.child, esp });
+        let sealing = Arc::new(Sealing::new(install.child, esp));
         let id = self
             .tables
             .install_outbound(NewOutbound {

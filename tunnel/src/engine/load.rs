@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tidegate_esp::policy::{Owner, PIECES_MAX};
 use tidegate_esp::{Spi, TrafficSelector};
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::{ApiMisuse, Cause, Culprit, Now, Verdict};
 
 /// What becomes of the SAs of a connection that is loaded again.
@@ -74,6 +74,11 @@ impl Engine {
     /// Takes a pool away; true if there was one.
     pub fn unload_pool(&mut self, name: &str) -> bool {
         self.ike.unload_pool(name)
+    }
+
+    /// Who has what of all pools.
+    pub fn pools(&self) -> Vec<PoolReport> {
+        self.ike.pools()
     }
 
     /// The names of all connections.

@@ -20,6 +20,29 @@ pub fn host_addresses(except: Option<&str>) -> io::Result<Vec<IpAddr>> {
     Ok(addresses.into_iter().map(|(_, address)| address).collect())
 }
 
+/// The interface that has an address; none if it cannot be found out.
+pub fn interface_of(address: IpAddr) -> Option<String> {
+    let answers = netlink::dump(RouteNetlinkMessage::GetAddress(AddressMessage::default())).ok()?;
+    let number = answers.iter().find_map(|answer| match answer {
+        RouteNetlinkMessage::NewAddress(message) if own(message) == Some(address) => {
+            Some(message.header.index)
+        }
+        _ => None,
+    })?;
+    let links = netlink::dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).ok()?;
+    links.iter().find_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(link) if link.header.index == number => name(link),
+        _ => None,
+    })
+}
+
+fn name(link: &LinkMessage) -> Option<String> {
+    link.attributes.iter().find_map(|it| match it {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })
+}
+
 fn usable_link(answer: &RouteNetlinkMessage, except: Option<&str>) -> Option<u32> {
     let RouteNetlinkMessage::NewLink(link) = answer else { return None };
     let named = |name| link.attributes.iter().any(|it| matches!(it, LinkAttribute::IfName(it) if it == name));

@@ -15,6 +15,11 @@ pub const DATAGRAM_MAX: usize = 1 << 16;
 
 /// How many datagrams are received at a time.
 const SLOTS: usize = 32;
+/// How many of them are offered where one datagram came at a time.
+const SLOTS_AT_FIRST: usize = 2;
+/// Bytes that are received at a time, as far as can be foreseen: what is opened and written soon after it came
+/// is still in the cache of its core then.
+const CACHED: usize = 1 << 17;
 /// Bytes of a send batch: what a super-packet of full segments becomes, a few times over.
 const SEND_BYTES: usize = 1 << 18;
 /// Datagrams of a send batch.
@@ -26,7 +31,12 @@ pub struct ReceiveBatch {
     /// As many slots of [`DATAGRAM_MAX`] bytes, one behind the other.
     buffer: Vec<u8>,
     frames: Vec<ReceivedFrame>,
+    /// How many slots the next call is offered.
+    offered: usize,
 }
+
+/// Where frames are noted down while the slots that they are in are lent out.
+pub(super) struct Arrivals<'a>(&'a mut Vec<ReceivedFrame>);
 
 /// Where a received datagram lies, and how it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +124,8 @@ pub enum Fragmentation {
 impl ReceiveBatch {
     /// An empty batch.
     pub fn new() -> Self {
-        Self { buffer: vec![0; SLOTS * DATAGRAM_MAX], frames: Vec::with_capacity(SLOTS) }
+        let frames = Vec::with_capacity(SLOTS);
+        Self { buffer: vec![0; SLOTS * DATAGRAM_MAX], frames, offered: SLOTS_AT_FIRST }
     }
 
     /// Forgets what is in it. The buffers stay.
@@ -132,16 +143,25 @@ impl ReceiveBatch {
         self.buffer.chunks_exact_mut(DATAGRAM_MAX)
     }
 
+    /// As many slots as are worth offering to a call, with where to note down what came into them: twice what
+    /// the last call has filled, as long as all stays in the cache. A place for each has to be laid out, and where one datagram comes at a time
+    /// that would take longer than to receive it.
+    pub(super) fn lend(&mut self) -> (impl ExactSizeIterator<Item = &mut [u8]>, Arrivals<'_>) {
+        let slots = self.buffer.chunks_exact_mut(DATAGRAM_MAX).take(self.offered);
+        (slots, Arrivals(&mut self.frames))
+    }
+
+    /// So many slots were filled, with all the frames that there are.
+    pub(super) fn filled(&mut self, slots: usize) {
+        let bytes: usize = self.frames.iter().map(|frame| frame.range.len()).sum();
+        let usual = bytes.checked_div(slots).unwrap_or(0).max(1);
+        self.offered = (2 * slots).min(CACHED / usual).clamp(SLOTS_AT_FIRST, SLOTS);
+    }
+
     /// Says that a datagram lies at `range` of a slot. `false`, and nothing is remembered, when the slot has no
     /// such range.
     pub fn arrived(&mut self, slot: usize, range: Range<usize>, arrival: Arrival) -> bool {
-        let fits = slot < SLOTS && range.start <= range.end && range.end <= DATAGRAM_MAX;
-        if fits {
-            let start = slot * DATAGRAM_MAX;
-            let range = start + range.start..start + range.end;
-            self.frames.push(ReceivedFrame { range, arrival });
-        }
-        fits
+        Arrivals(&mut self.frames).note(slot, range, arrival)
     }
 
     /// Copies a datagram into the next free slot; for whoever has its bytes already. `false` when there is
@@ -170,6 +190,19 @@ impl ReceiveBatch {
         let ReceivedFrame { range, arrival } = self.frames.get(index)?;
         let bytes = self.buffer.get_mut(range.clone())?;
         Some(Received { arrival: *arrival, bytes })
+    }
+}
+
+impl Arrivals<'_> {
+    /// See [`ReceiveBatch::arrived`].
+    pub(super) fn note(&mut self, slot: usize, range: Range<usize>, arrival: Arrival) -> bool {
+        let fits = slot < SLOTS && range.start <= range.end && range.end <= DATAGRAM_MAX;
+        if fits {
+            let start = slot * DATAGRAM_MAX;
+            let range = start + range.start..start + range.end;
+            self.0.push(ReceivedFrame { range, arrival });
+        }
+        fits
     }
 }
 

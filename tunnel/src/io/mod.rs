@@ -4,10 +4,13 @@ pub mod addresses;
 pub mod batch;
 pub mod clock;
 pub mod descriptor;
+mod granted;
 mod netlink;
 pub mod netstack;
 pub mod offload_tun;
+pub mod privileges;
 pub(crate) mod readable;
+pub mod seccomp;
 pub mod tun;
 pub mod udp;
 
@@ -15,6 +18,7 @@ use batch::{ReceiveBatch, SendBatch};
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
 
@@ -33,8 +37,19 @@ pub trait Device: Send + Sync {
     /// and the packet is lost.
     fn write(&self, virtio: &VirtioHeader, parts: &[IoSlice<'_>]) -> io::Result<()>;
 
-    /// What may be joined before it is written.
+    /// What may be joined before it is written. It may become less while the device is in use.
     fn offloads(&self) -> Offloads;
+
+    /// Another queue of the same device, for a thread of its own: what is read of the one is not read of the other,
+    /// and a flow stays with one. `None` where there is but this.
+    fn another_queue(&self) -> io::Result<Option<Arc<dyn Device>>> {
+        Ok(None)
+    }
+
+    /// How many packets wait in it at most to be read.
+    fn queue_length(&self) -> Option<usize> {
+        None
+    }
 
     /// The longest packet that it takes or gives when nothing is joined.
     fn mtu(&self) -> usize;
@@ -59,6 +74,11 @@ pub trait Wire: Send + Sync {
     /// The descriptors of all sockets, in order: readable while there is something to receive, and in error
     /// while there is something in [`path_mtu_errors`](Self::path_mtu_errors).
     fn fds(&self) -> Vec<BorrowedFd<'_>>;
+
+    /// Which of several threads a socket is for; those that share a port have different ones.
+    fn lane(&self, _socket: usize) -> usize {
+        0
+    }
 
     /// Adds to an empty batch what a socket has, without waiting, and says how many datagrams that were:
     /// [`io::ErrorKind::WouldBlock`] when there were none.

@@ -4,11 +4,13 @@
 #![allow(unsafe_code)]
 
 use super::Device;
-use super::tun::{TunError, bring_up, check_name};
+use super::granted::Granted;
+use super::tun::{QUEUE, TunError, bring_up, check_name};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
 
@@ -25,30 +27,66 @@ pub struct OffloadTun {
     descriptor: OwnedFd,
     name: String,
     mtu: usize,
-    offloads: Offloads,
+    granted: Arc<Granted>,
+    queues: Queues,
+}
+
+/// How many threads a device is read by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Queues {
+    /// One.
+    #[default]
+    One,
+    /// As many as there are queues. The kernel spreads flows over them by a hash; a flow that packets come in for
+    /// goes out by the queue that they were written to.
+    Several,
 }
 
 impl OffloadTun {
     /// Makes an interface and brings it up. A `%d` in its name is replaced by the first number that is free.
     /// Where the kernel has no offloads for it, that is [`TunError::Offloads`].
     pub fn create(name: &str, mtu: usize) -> Result<Self, TunError> {
+        Self::create_with(name, mtu, Queues::One)
+    }
+
+    /// The same, for one thread or several to read.
+    pub fn create_with(name: &str, mtu: usize, queues: Queues) -> Result<Self, TunError> {
         check_name(name)?;
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let descriptor = rustix::fs::open("/dev/net/tun", flags, Mode::empty())
-            .map_err(|error| TunError::of(name, error.into()))?;
+        let descriptor = open().map_err(|error| TunError::of(name, error))?;
         let refused = |error| TunError::Offloads { name: name.to_owned(), error };
         if features(descriptor.as_fd()).map_err(refused)? & libc::IFF_VNET_HDR.cast_unsigned() == 0 {
             return Err(refused(io::ErrorKind::Unsupported.into()));
         }
-        let given = attach(descriptor.as_fd(), name).map_err(|error| TunError::of(name, error))?;
+        let given = attach(descriptor.as_fd(), name, queues).map_err(|error| TunError::of(name, error))?;
         let offloads = switch_on(descriptor.as_fd()).map_err(refused)?;
         bring_up(&given, mtu).map_err(|error| TunError::Link { name: given.clone(), mtu, error })?;
-        Ok(Self { descriptor, name: given, mtu, offloads })
+        Ok(Self { descriptor, name: given, mtu, granted: Arc::new(Granted::new(offloads)), queues })
     }
 
     /// What the interface is called.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    fn put_all(&self, virtio: &VirtioHeader, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let header = virtio.to_bytes();
+        if let [whole] = parts {
+            return self.put(&[IoSlice::new(&header), *whole]);
+        }
+        let mut all = [IoSlice::new(&[]); PARTS_MAX];
+        let count = parts.len() + 1;
+        let used = all.get_mut(..count).ok_or(io::ErrorKind::InvalidInput)?;
+        let given = std::iter::once(IoSlice::new(&header)).chain(parts.iter().copied());
+        used.iter_mut().zip(given).for_each(|(place, part)| *place = part);
+        self.put(used)
+    }
+
+    fn put(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        match rustix::io::retry_on_intr(|| rustix::io::writev(&self.descriptor, parts)) {
+            Ok(_) => Ok(()),
+            Err(Errno::NOBUFS) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -72,21 +110,27 @@ impl Device for OffloadTun {
     }
 
     fn write(&self, virtio: &VirtioHeader, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        let header = virtio.to_bytes();
-        let mut all = [IoSlice::new(&[]); PARTS_MAX];
-        let count = parts.len() + 1;
-        let used = all.get_mut(..count).ok_or(io::ErrorKind::InvalidInput)?;
-        let given = std::iter::once(IoSlice::new(&header)).chain(parts.iter().copied());
-        used.iter_mut().zip(given).for_each(|(place, part)| *place = part);
-        match rustix::io::retry_on_intr(|| rustix::io::writev(&self.descriptor, used)) {
-            Ok(_) => Ok(()),
-            Err(Errno::NOBUFS) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(error) => Err(error.into()),
-        }
+        let outcome = self.put_all(virtio, parts);
+        self.granted.written(virtio, &outcome, &self.name);
+        outcome
     }
 
     fn offloads(&self) -> Offloads {
-        self.offloads
+        self.granted.offloads()
+    }
+
+    fn another_queue(&self) -> io::Result<Option<Arc<dyn Device>>> {
+        if self.queues == Queues::One {
+            return Ok(None);
+        }
+        let descriptor = open()?;
+        let name = attach(descriptor.as_fd(), &self.name, self.queues)?;
+        let granted = Arc::clone(&self.granted);
+        Ok(Some(Arc::new(Self { descriptor, name, mtu: self.mtu, granted, queues: self.queues })))
+    }
+
+    fn queue_length(&self) -> Option<usize> {
+        Some(QUEUE)
     }
 
     fn mtu(&self) -> usize {
@@ -105,14 +149,21 @@ fn features(tun: BorrowedFd<'_>) -> io::Result<u32> {
     said(result).map(|()| features)
 }
 
-/// Makes the interface, and says what it is called.
-fn attach(tun: BorrowedFd<'_>, name: &str) -> io::Result<String> {
+fn open() -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open("/dev/net/tun", flags, Mode::empty())?)
+}
+
+/// Makes the interface, or a queue of one that has several, and says what it is called.
+fn attach(tun: BorrowedFd<'_>, name: &str, queues: Queues) -> io::Result<String> {
     // SAFETY: zeros are a valid `ifreq`: a name without letters, and numbers.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The last place stays zero: it ends the name.
     let places = request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1);
     places.zip(name.bytes()).for_each(|(place, byte)| *place = byte as libc::c_char);
-    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
+    let several = if queues == Queues::Several { libc::IFF_MULTI_QUEUE } else { 0 };
+    let flags = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR | several;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
     // SAFETY: the kernel reads and writes an `ifreq`, which lives on this stack.
     said(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
     let given = request.ifr_name.iter().map(|&letter| letter as u8).take_while(|&byte| byte != 0);

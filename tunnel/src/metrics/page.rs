@@ -108,7 +108,7 @@ fn by_name(connection: &ConnectionStatus) -> BTreeMap<&str, Carried> {
 }
 
 fn totals(page: &mut Page, counters: &CountersReport) {
-    let CountersReport { received, sent, packet_drops, ike_drops, totals, offloads, .. } = counters;
+    let CountersReport { received, sent, packet_drops, ike_drops, totals, offloads, queues, .. } = counters;
     for (name, help, [inwards, outwards]) in [
         ("tidegate_packets_total", "Packets carried.", [received.packets, sent.packets]),
         ("tidegate_bytes_total", "Bytes of inner packets carried.", [received.bytes, sent.bytes]),
@@ -135,6 +135,15 @@ fn totals(page: &mut Page, counters: &CountersReport) {
     page.family(OFFLOAD, "gauge", "Whether an offload of the kernel is in use.");
     for (name, &in_use) in offloads {
         page.sample(OFFLOAD, &[("name", name)], u8::from(in_use));
+    }
+    const QUEUE: &str = "tidegate_queue_limit";
+    page.family(
+        QUEUE,
+        "gauge",
+        "How much waits at most before it is lost, in the unit that the name ends with.",
+    );
+    for (name, limit) in queues {
+        page.sample(QUEUE, &[("name", name)], limit);
     }
 }
 

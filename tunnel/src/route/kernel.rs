@@ -34,6 +34,21 @@ const ADDRESS: usize = 8;
 const ROUTE: usize = 12;
 const RULE: usize = 12;
 
+/// What a rule does that has a table looked up.
+const TO_TABLE: u8 = 1;
+
+/// The number of strongSwan's table, and the priority of its rule.
+const CHARON_TABLE: u32 = 220;
+/// How that rule is written.
+pub(crate) const CHARON_RULE: &str = "220: from all lookup 220";
+
+/// Whether something was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    Now,
+    Before,
+}
+
 /// The kernel's routing.
 pub(crate) struct Kernel {
     netlink: Conversation,
@@ -127,6 +142,27 @@ impl Kernel {
         let take = |message: Message<'_>| rules.extend(parse_rule(&message));
         self.netlink.ask(request, take).map_err(refused(Step::ReadRules))?;
         Ok(rules)
+    }
+
+    /// Adds the rule that leads into strongSwan's table, as strongSwan has it, if it is not there.
+    pub(crate) fn add_charon_rule(&self, family: Family) -> Result<Added, RouteError> {
+        let request = charon_rule_request(NEW_RULE, CREATE | EXCLUSIVE, family);
+        match self.netlink.order(request) {
+            Ok(()) => Ok(Added::Now),
+            // A kernel without the family has none of its rules.
+            Err(refusal)
+                if [Errno::EXIST, Errno::OPNOTSUPP, Errno::AFNOSUPPORT].iter().any(|it| refusal.is(*it)) =>
+            {
+                Ok(Added::Before)
+            }
+            Err(refusal) => Err(refused(Step::AddRule(CHARON_RULE.to_owned()))(refusal)),
+        }
+    }
+
+    /// Takes it away.
+    pub(crate) fn remove_charon_rule(&self, family: Family) -> Result<(), RouteError> {
+        let answer = self.netlink.order(charon_rule_request(DELETE_RULE, 0, family));
+        unless(answer, Errno::NOENT).map_err(refused(Step::RemoveRule(CHARON_RULE.to_owned())))
     }
 
     // ---- routes
@@ -274,7 +310,6 @@ fn gone(answer: Result<(), Refusal>) -> Result<(), Refusal> {
 }
 
 fn rule_request(kind: u16, flags: u16, rule: &Rule) -> Request {
-    const TO_TABLE: u8 = 1;
     const GO_TO: u8 = 2;
     const NOTHING: u8 = 3;
     let mut body = [0; RULE];
@@ -301,6 +336,22 @@ fn rule_request(kind: u16, flags: u16, rule: &Rule) -> Request {
         request = request.with_u32(10, mark).with_u32(16, u32::MAX);
     }
     with_narrow(request, &rule.narrow)
+}
+
+/// Nobody's in particular: strongSwan does not sign its own.
+fn charon_rule_request(kind: u16, flags: u16, family: Family) -> Request {
+    let mut body = [0; RULE];
+    body[0] = family.number();
+    body[7] = TO_TABLE;
+    Request::new(kind, flags | ACK, &body).with_u32(6, CHARON_TABLE).with_u32(15, CHARON_TABLE)
+}
+
+/// Whether a rule is the one that leads into strongSwan's table.
+pub(crate) fn is_charon_rule(message: &Message<'_>) -> bool {
+    let attributes = message.attributes(RULE);
+    message.byte(7) == TO_TABLE
+        && attributes.number(6) == Some(CHARON_TABLE)
+        && attributes.number(15) == Some(CHARON_TABLE)
 }
 
 fn with_narrow(mut request: Request, narrow: &Narrow) -> Request {

@@ -24,8 +24,10 @@
 //!
 //! # What is not touched
 //!
-//! Table 220 and its rule are neither trusted nor removed, and no setting that others' interfaces share is
-//! changed.
+//! Table 220 is neither trusted nor changed: our rules come before its own, so that what is captured never gets
+//! there, whatever others write into it. Its rule is no concern of ours either, unless we are asked to keep it:
+//! then it is added where it is missing, and taken away again by whoever added it. No setting that others'
+//! interfaces share is changed.
 
 mod adopt;
 mod error;
@@ -40,7 +42,7 @@ mod settings;
 mod watch;
 
 pub use error::{PrefixName, RouteError, Step, Trouble};
-pub use settings::RouteSettings;
+pub use settings::{CharonRule, RouteSettings};
 
 use crate::action::CaptureId;
 use filter::Filter;
@@ -74,6 +76,8 @@ pub struct Routes {
     numbers: BTreeMap<u32, Class>,
     /// Families that have the rules which do not depend on what is captured.
     families: BTreeSet<Family>,
+    /// Families to which we have added strongSwan's rule.
+    charon_rules: BTreeSet<Family>,
     /// Addresses that packets may come from.
     addresses: Vec<HostAddress>,
     /// Those of them that peers may reach.
@@ -111,6 +115,7 @@ impl Routes {
             tables: BTreeMap::new(),
             numbers: BTreeMap::new(),
             families: BTreeSet::new(),
+            charon_rules: BTreeSet::new(),
             addresses: Vec::new(),
             reachable: Vec::new(),
             given: BTreeMap::new(),
@@ -218,6 +223,9 @@ impl Routes {
         }
         for rule in self.wanted_rules().iter().rev() {
             let _ = self.kernel.remove_rule(rule);
+        }
+        for family in &self.charon_rules {
+            let _ = self.kernel.remove_charon_rule(*family);
         }
         for table in self.tables.values() {
             for remote in table.routes.keys() {

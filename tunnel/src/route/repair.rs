@@ -2,12 +2,12 @@
 
 use super::error::{RouteError, Trouble};
 use super::install::{Installed, Table};
-use super::kernel::{self, HostAddress, Link, Rule, To};
+use super::kernel::{self, Added, CHARON_RULE, HostAddress, Link, Rule, To};
 use super::netlink::Message;
 use super::plan::Flow;
 use super::prefix::{Family, Prefix};
 use super::watch::Wake;
-use super::{Changes, Routes};
+use super::{Changes, CharonRule, Routes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -90,6 +90,7 @@ impl Routes {
             DELETE_ROUTE => suspects.ours |= self.is_missed(message),
             DELETE_RULE => {
                 let rule = kernel::parse_rule(message);
+                suspects.ours |= self.keeps_charon_rule() && kernel::is_charon_rule(message);
                 suspects.ours |= rule.is_some_and(|rule| self.wanted_rules().contains(&rule));
             }
             _ => {}
@@ -150,7 +151,22 @@ impl Routes {
             repaired.push(format!("rule {rule}"));
         }
         let excess: Vec<&Rule> = there.iter().filter(|rule| !wanted.contains(rule)).collect();
-        excess.into_iter().try_for_each(|rule| self.kernel.remove_rule(rule))
+        excess.into_iter().try_for_each(|rule| self.kernel.remove_rule(rule))?;
+        self.audit_charon_rule(repaired)
+    }
+
+    fn keeps_charon_rule(&self) -> bool {
+        self.settings.charon_rule == CharonRule::Keep
+    }
+
+    fn audit_charon_rule(&mut self, repaired: &mut Vec<String>) -> Result<(), RouteError> {
+        let families = Family::ALL.into_iter().filter(|_| self.keeps_charon_rule());
+        for family in families.collect::<Vec<_>>() {
+            if self.kernel.add_charon_rule(family)? == Added::Now && !self.charon_rules.insert(family) {
+                repaired.push(format!("rule {CHARON_RULE}"));
+            }
+        }
+        Ok(())
     }
 
     fn audit_routes(&mut self, repaired: &mut Vec<String>) -> Result<(), RouteError> {

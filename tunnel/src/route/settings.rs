@@ -27,6 +27,18 @@ pub struct RouteSettings {
     pub mtu: Option<usize>,
     /// UDP ports on which our sockets listen.
     pub ports: Vec<u16>,
+    /// What becomes of strongSwan's rule.
+    pub charon_rule: CharonRule,
+}
+
+/// What becomes of the rule by which strongSwan has its own table looked up: `220: from all lookup 220`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CharonRule {
+    /// It is nothing to us.
+    #[default]
+    Leave,
+    /// It is there as long as we are, for those that rely on it.
+    Keep,
 }
 
 impl Default for RouteSettings {
@@ -38,6 +50,7 @@ impl Default for RouteSettings {
             mark: 0x7d6,
             mtu: None,
             ports: vec![500, 4500],
+            charon_rule: CharonRule::Leave,
         }
     }
 }

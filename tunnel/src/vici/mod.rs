@@ -7,6 +7,7 @@
 //! - [`Server`] answers for anything that is a [`Control`], as
 //!   [`TunnelManager`](crate::manager::TunnelManager) is.
 //! - [`sections`] say who has to prove what, and [`credentials`] what by.
+//! - [`load`] reads what clients load, `registry` keeps it and has it follow the credentials.
 //! - [`Client`] is what the command line is made of.
 //!
 //! Keys and spellings are those that charon uses, so that its tools can be used here. What its vocabulary
@@ -16,9 +17,11 @@ mod client;
 pub mod codec;
 pub mod control;
 pub mod credentials;
+pub mod load;
 pub mod message;
 mod names;
 pub mod packet;
+mod registry;
 pub mod sections;
 mod server;
 mod transport;

@@ -61,6 +61,14 @@ impl Incoming {
         Self { view, joiner: Joiner::new(offloads), offloads, stages }
     }
 
+    /// Joins what its device takes in one piece by now.
+    pub fn join(&mut self, offloads: Offloads) {
+        if offloads != self.offloads {
+            self.offloads = offloads;
+            self.joiner = Joiner::new(offloads);
+        }
+    }
+
     /// Takes all of a batch.
     pub fn take(&mut self, now: Time, batch: &mut ReceiveBatch, inward: &mut impl Inward) {
         let tables = self.view.current();
@@ -94,6 +102,14 @@ impl Incoming {
         let Stages { counters, ready, .. } = &mut self.stages;
         let bytes = ready.iter().map(|(_, inner)| inner.total_length as u64).sum();
         counters.esp.opened(ready.len() as u64, bytes);
+        if let [(start, inner)] = ready.as_slice() {
+            // Nothing there is to join it with.
+            let whole = buffer.get(*start..).and_then(|rest| rest.get(..inner.total_length));
+            if inward.deliver(&VirtioHeader::default(), &[IoSlice::new(whole.unwrap_or_default())]).is_err() {
+                counters.esp.dropped(DropReason::Queue);
+            }
+            return ready.clear();
+        }
         let mut write = |joined: Joined<'_>| {
             if write_parts(&joined, inward).is_err() {
                 joined.slices().for_each(|_| counters.esp.dropped(DropReason::Queue));

@@ -2,6 +2,9 @@
 //! to the device. Neither locks, waits, reads a clock or allocates for a packet; both read the tables that
 //! control publishes, and nothing else. What they have to say goes to a [`Control`].
 //!
+//! Of either there may be several. A flow stays with one of them, so that its order holds; whoever sends by an SA
+//! that another one sends by just then has to wait (`turns`).
+//!
 //! # A packet's way out
 //!
 //! 1. What was held is tried again, if the tables are newer than at the last packet (`hold`).
@@ -10,7 +13,7 @@
 //! 3. Measured against the path: what was learned of it (`path_mtu`), less what ESP takes. The segment size
 //!    that a SYN announces is lowered to that.
 //! 4. Cut, or answered with what would fit.
-//! 5. Numbers are taken for all segments at once, and each is sealed where it is sent from (`seal`).
+//! 5. Numbers are taken for all segments at once, among several workers in turn, and each is sealed where it is sent from (`seal`).
 //! 6. The batch goes to the [`Wire`](crate::io::Wire) when it is full, or at the end of the turn.
 //!
 //! # A packet's way in
@@ -33,12 +36,14 @@ mod outgoing;
 mod path_mtu;
 mod seal;
 mod tidings;
+mod turns;
 
 pub use counters::{WorkerCounters, WorkerCountersSnapshot};
 pub use hold::HoldLimits;
 pub use incoming::{Incoming, Inward};
 pub use outgoing::{Outgoing, Outward};
 pub use path_mtu::PathMtus;
+pub use turns::Turn;
 
 use crate::notice::Notice;
 use tidegate_ike::Path;

@@ -3,6 +3,7 @@
 use super::hold::{Asked, Held, Hold};
 use super::limiter::Limiter;
 use super::seal::Lane;
+use super::turns::Turns;
 use super::{Control, PathMtus, Settings, WorkerCounters};
 use crate::io::batch::SendBatch;
 use crate::notice::Notice;
@@ -53,6 +54,8 @@ struct Stages {
     told: Limiter,
     answers: Budget,
     answer: Box<[u8]>,
+    /// Where others send as well.
+    turns: Option<Turns>,
 }
 
 /// A packet of the device, parsed.
@@ -85,8 +88,16 @@ impl Outgoing {
             told: Limiter::new(TELL_INTERVAL, TELL_PER_SECOND),
             answers: Budget::new(settings.answers, settings.answers),
             answer: vec![0; ANSWER_MAX].into(),
+            turns: None,
         };
         Self { view, stages }
+    }
+
+    /// One of several, which take turns at each SA.
+    #[must_use]
+    pub fn among_others(mut self) -> Self {
+        self.stages.turns = Some(Turns::new());
+        self
     }
 
     /// Takes a packet of the device. What it becomes is in the batch, or held, or counted.
@@ -104,6 +115,9 @@ impl Outgoing {
         if !self.stages.batch.is_empty() {
             outward.send(&self.stages.batch);
             self.stages.batch.clear();
+        }
+        if let Some(turns) = &mut self.stages.turns {
+            turns.give_back();
         }
     }
 
@@ -135,6 +149,9 @@ impl Outgoing {
     pub fn reset(&mut self) {
         let stages = &mut self.stages;
         stages.batch.clear();
+        if let Some(turns) = &mut stages.turns {
+            turns.give_back();
+        }
         while let Some(held) = stages.hold.pop() {
             stages.counters.esp.dropped(DropReason::NoSa);
             stages.hold.recycle(held);
@@ -215,6 +232,9 @@ impl Stages {
         outward: &mut impl Outward,
     ) -> Result<(), DropReason> {
         let Carrier { sa, .. } = lane.carrier;
+        if let Some(turns) = &mut self.turns {
+            turns.take(sa, &mut self.batch, outward);
+        }
         let segments = u32::try_from(split.segments()).unwrap_or(u32::MAX);
         let mut reservation = match sa.esp.reserve(segments) {
             Ok(reservation) => reservation,

@@ -1,10 +1,10 @@
 //! What is known of the MTU of paths, by the peer's address.
 //!
 //! Read for each packet and by several threads, written now and then: entries are pairs of atomics, found by a
-//! hash of the address. Two words may be read of two writes; then a packet is measured by another path's
+//! hash of a number that stands for the address. Two words may be read of two writes; then a packet is measured by another path's
 //! MTU once. Where nothing was learned, a look costs one load.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use crate::stand_in;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl PathMtus {
         if self.latest.load(Ordering::Relaxed) <= now.as_nanos() {
             return self.link;
         }
-        let stand_in = stand_in(remote);
+        let stand_in = stand_in::address(remote);
         let learned = self.set(stand_in).iter().find(|entry| entry.is_of(stand_in));
         learned.and_then(|entry| entry.valid_at(now)).map_or(self.link, |mtu| mtu.min(self.link))
     }
@@ -65,7 +65,7 @@ impl PathMtus {
         if mtu >= self.link {
             return false;
         }
-        let stand_in = stand_in(remote);
+        let stand_in = stand_in::address(remote);
         let set = self.set(stand_in);
         let known = set.iter().find(|entry| entry.is_of(stand_in));
         let is_news = known.and_then(|entry| entry.valid_at(now)) != Some(mtu);
@@ -81,14 +81,16 @@ impl PathMtus {
 
     /// When what is known of the path to a peer will be forgotten; `None` where nothing is.
     pub fn forgotten_at(&self, remote: IpAddr, now: Time) -> Option<Time> {
-        let stand_in = stand_in(remote);
+        let stand_in = stand_in::address(remote);
         let entry = self.set(stand_in).iter().find(|entry| entry.is_of(stand_in))?;
         entry.valid_at(now)?;
         Some(Time::from_nanos(entry.until().saturating_mul(NANOS)))
     }
 
     fn set(&self, stand_in: u64) -> &[Entry] {
-        self.sets.get(stand_in as usize % SETS).map_or(&[], <[Entry; WAYS]>::as_slice)
+        // An odd number with bits all over; the upper ones of the product depend on all of the address.
+        let hash = stand_in.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        self.sets.get(hash as usize % SETS).map_or(&[], <[Entry; WAYS]>::as_slice)
     }
 }
 
@@ -109,14 +111,6 @@ impl Entry {
 
 fn seconds(time: Time) -> u64 {
     time.as_nanos() / NANOS
-}
-
-/// A number in place of an address, never that of an empty entry. Two addresses with the same number share
-/// what was learned.
-fn stand_in(address: IpAddr) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    address.hash(&mut hasher);
-    hasher.finish().max(1)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use super::support::{Folder, pki};
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use tidegate::config::{Configuration, Offload, SECTIONS};
+use tidegate::driver::packets::{Pinning, Threads};
 use tidegate::mesh::Named;
 use toml::{Table, Value};
 
@@ -102,6 +104,16 @@ fn its_examples_work() {
     assert_eq!(configuration.node.metrics, Some("127.0.0.1:9464".parse().expect("an address")));
     assert_eq!(configuration.node.device.mtu, 1500);
     assert_eq!(configuration.node.device.offload, Offload::On);
+    let two = NonZero::new(2).expect("a number");
+    assert_eq!(configuration.node.threads, Threads::Several { out: two, into: two });
+}
+
+#[test]
+fn threads_are_pinned_where_that_is_asked_for() {
+    let pinning = |line: &str| folder().load(&EXAMPLE.replace("#pin = false", line)).node.pinning;
+    assert_eq!(pinning("pin = false"), Pinning::None);
+    assert_eq!(pinning("pin = true"), Pinning::InOrder);
+    assert_eq!(pinning("pin = [0, 2]"), Pinning::Cores(vec![0, 2]));
 }
 
 #[test]

@@ -188,6 +188,17 @@ fn secrets_that_others_may_read() {
 }
 
 #[test]
+fn a_configuration_that_everybody_may_write() {
+    let folder = Folder::with_files();
+    folder.write("tidegate.toml", NODE);
+    let path = folder.path("tidegate.toml");
+    Configuration::load(&path).expect("no mistake");
+    folder.permit("tidegate.toml", 0o646);
+    let text = Configuration::load(&path).expect_err("everybody may write it").to_string();
+    assert!(text.contains("everybody may write it (mode 0646); chmod o-w it"), "{text}");
+}
+
+#[test]
 fn a_secret_that_is_empty() {
     let folder = Folder::with_files();
     folder.write_secret("peer.psk", "\n");

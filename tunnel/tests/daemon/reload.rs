@@ -4,7 +4,6 @@ use super::support::{Folder, Running, connection};
 use rustix::process::{Signal, getpid, kill_process};
 use std::fs;
 use std::os::unix::fs::symlink;
-use tidegate::config::Configuration;
 use tidegate::daemon::{Daemon, RunError, RunOptions};
 
 #[tokio::test]
@@ -112,7 +111,7 @@ async fn a_hangup_reads_it_again() {
     let text = folder.configuration(&["one"]);
     folder.write("tidegate.toml", &text);
     let options = RunOptions { config: Some(folder.path("tidegate.toml")), vici: None, charon_compat: None };
-    let configuration = Configuration::load(&options.config).expect("it makes sense");
+    let configuration = options.configuration().expect("it makes sense");
     let mut daemon = Daemon::start(options, configuration).await.expect("it starts");
     folder.write("tidegate.toml", &format!("{text}{}", connection("two")));
     let manager = daemon.manager().clone();
@@ -133,7 +132,7 @@ async fn a_reload_says_what_it_has_done() {
         vici: Some(folder.path("other.sock")),
         charon_compat: None,
     };
-    let configuration = Configuration::load(&options.config).expect("it makes sense");
+    let configuration = options.configuration().expect("it makes sense");
     let mut daemon = Daemon::start(options, configuration).await.expect("it starts");
     assert!(folder.path("other.sock").exists() && !folder.path("vici.sock").exists());
     let changed = text.replace("[connection.remote]\nid = \"two", "[connection.remote]\nid = \"deux");
@@ -153,7 +152,7 @@ async fn a_control_socket_that_cannot_be_had_is_told() {
     let vici = Some(folder.path("peer.psk/vici.sock"));
     let options =
         RunOptions { config: Some(folder.path("tidegate.toml")), vici: vici.clone(), charon_compat: None };
-    let configuration = Configuration::load(&options.config).expect("it makes sense");
+    let configuration = options.configuration().expect("it makes sense");
     match Daemon::start(options, configuration).await.err().expect("a file is no folder") {
         RunError::Vici { path, .. } => assert_eq!(Some(path), vici),
         other => panic!("{other}"),

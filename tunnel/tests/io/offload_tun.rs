@@ -10,7 +10,7 @@ use tidegate::io::offload_tun::OffloadTun;
 use tidegate::io::tun::{Tun, TunError};
 use tidegate_esp::Inner;
 use tidegate_esp::segment::{Joined, Joiner, Offloads, Split};
-use tidegate_esp::virtio::{SegmentKind, VirtioHeader};
+use tidegate_esp::virtio::{SegmentKind, Segmentation, VirtioHeader};
 
 const MTU: usize = 1400;
 
@@ -140,6 +140,27 @@ fn udp_crosses_in_super_packets_where_the_kernel_can() {
         }
         assert_eq!(lengths, [500, 500, 500, 300]);
     }
+}
+
+#[test]
+fn super_packets_that_the_kernel_refuses_again_and_again_are_given_up_by_kind() {
+    let Some(namespace) = Namespace::new() else { return };
+    let tun = namespace.run(|| OffloadTun::create("tide%d", MTU)).unwrap();
+    let granted = tun.offloads();
+    // No kernel cuts into segments of nothing.
+    let cut = Segmentation { kind: SegmentKind::TcpV4, size: 0, header_length: 40, ecn: false };
+    let refused = VirtioHeader { checksum: None, segmentation: Some(cut) };
+    let packet = vec![0x45; 4000];
+    for _ in 0..2 {
+        assert_eq!(
+            tun.write(&refused, &[IoSlice::new(&packet)]).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+        assert_eq!(tun.offloads(), granted);
+    }
+    tun.write(&refused, &[IoSlice::new(&packet)]).unwrap_err();
+    assert_eq!(tun.offloads(), Offloads { tcp: false, ..granted });
+    tun.write(&VirtioHeader::default(), &[IoSlice::new(&packet[..100])]).unwrap();
 }
 
 #[test]

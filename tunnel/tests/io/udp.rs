@@ -1,5 +1,7 @@
 use crate::wire::{anywhere, at, batch, departure, receive, send};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::num::NonZero;
 use tidegate::io::Wire;
 use tidegate::io::batch::{Arrival, Channel, Departure, ReceiveBatch};
 use tidegate::io::udp::{BindError, Listen, Sockets};
@@ -181,4 +183,51 @@ fn the_source_towards_a_peer_is_what_the_system_would_take() {
     for (source, peer) in [("127.0.0.1", "127.0.0.1"), ("::1", "::1")] {
         assert_eq!(sockets.source_towards(peer.parse().unwrap()), Some(source.parse().unwrap()));
     }
+}
+
+#[test]
+fn peers_are_spread_over_sockets_that_share_a_port_and_each_stays_with_one() {
+    let listen = Listen {
+        addresses: vec![Ipv4Addr::LOCALHOST.into()],
+        ike_port: 0,
+        nat_port: 0,
+        lanes: NonZero::new(3).unwrap(),
+        ..Listen::default()
+    };
+    let sockets = Sockets::bind(&listen).unwrap();
+    let lanes: Vec<usize> = (0..sockets.fds().len()).map(|socket| sockets.lane(socket)).collect();
+    assert_eq!(lanes, [0, 0, 1, 2], "one for IKE, and three");
+    let peers: Vec<_> = (0..32).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+    for _ in 0..5 {
+        for peer in &peers {
+            peer.send_to(b"hello", at("127.0.0.1", &sockets)).unwrap();
+        }
+    }
+    let mut lanes_of = BTreeMap::<_, BTreeSet<usize>>::new();
+    let mut count = 0;
+    for socket in 1..4 {
+        let mut batch = ReceiveBatch::new();
+        while sockets.receive(socket, &mut batch).is_ok() {
+            for frame in batch.frames() {
+                lanes_of.entry(frame.arrival.remote).or_default().insert(sockets.lane(socket));
+                count += 1;
+            }
+            batch.clear();
+        }
+    }
+    assert_eq!((count, lanes_of.len()), (5 * 32, 32));
+    assert!(lanes_of.values().all(|lanes| lanes.len() == 1), "{lanes_of:?}");
+    let used: BTreeSet<usize> = lanes_of.values().flatten().copied().collect();
+    assert!(used.len() > 1, "{used:?}");
+}
+
+#[test]
+fn a_port_that_several_sockets_share_is_in_use_for_everyone_else() {
+    let lanes = NonZero::new(2).unwrap();
+    let addresses = vec![Ipv4Addr::LOCALHOST.into()];
+    let listen = Listen { addresses, ike_port: 0, nat_port: 0, lanes, ..Listen::default() };
+    let sockets = Sockets::bind(&listen).unwrap();
+    let same = Listen { nat_port: sockets.local_ports().1, ..listen };
+    let error = Sockets::bind(&same).unwrap_err();
+    assert!(matches!(error, BindError::InUse { .. }), "{error}");
 }

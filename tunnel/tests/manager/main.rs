@@ -9,8 +9,9 @@ use tidegate::connection::{Child, Start};
 use tidegate::engine::{Manner, Selection, Target};
 use tidegate::mesh::{Endpoint, Mesh, Role};
 use tidegate::{Error, TunnelManager};
-use tidegate_esp::AddressRange;
+use tidegate_esp::{AddressRange, Params};
 use tidegate_ike::connection::AddressRequest;
+use tidegate_ike::keys::{Disclosed, KeySink};
 use tidegate_ike::pool::Pool;
 use tidegate_ike::{ApiMisuse, Cause};
 
@@ -134,6 +135,32 @@ async fn what_is_not_there_is_a_misuse_and_not_a_failure() {
     assert!(matches!(node.manager.apply(mesh).await, Err(Error::NoIdentity)));
 }
 
+/// Stands for any defect of the engine.
+struct Panicking;
+
+impl KeySink for Panicking {
+    fn ike(&mut self, _: Disclosed<'_>) {
+        panic!("as the test wants it");
+    }
+
+    fn child(&mut self, _: &Params) {}
+}
+
+#[tokio::test]
+async fn an_engine_that_panics_says_that_it_has_stopped() {
+    let b = Node::start(2).await;
+    let a = Node::start_with(1, |builder| builder.key_sink(Box::new(Panicking))).await;
+    let mut events = a.manager.events();
+    b.manager.load(b.connection_with(&a, Child::new)).await.unwrap();
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    let up = a.manager.initiate(Target::Connection("to-2".into())).await;
+    assert!(matches!(up, Err(Error::Stopped)), "{up:?}");
+    let over = async { while events.next().await.is_some() {} };
+    tokio::time::timeout(support::PATIENCE, over).await.expect("nobody waits for events for ever");
+    assert!(!a.manager.is_running());
+    assert!(matches!(a.manager.status().await, Err(Error::Stopped)));
+}
+
 /// A traveller asks for an address, and its stack has it as long as the tunnel stands.
 #[tokio::test]
 async fn an_address_that_a_peer_gives_reaches_the_stack_in_this_process() {
@@ -144,6 +171,7 @@ async fn an_address_that_a_peer_gives_reaches_the_stack_in_this_process() {
         addresses: AddressRange::from_prefix("10.9.0.0".parse().unwrap(), 24).unwrap(),
         dns: Vec::new(),
         subnets: Vec::new(),
+        attributes: Vec::new(),
     };
     cloud.load_pool(pool).await.unwrap();
     let mut giving = support::virtual_addresses("cloud.example", "edge.example", Side::Giving);

@@ -9,7 +9,7 @@ use tidegate::connection::{Child, Connection};
 use tidegate::io::descriptor::Descriptor;
 use tidegate::io::netstack::{Netstack, NetstackSettings};
 use tidegate::io::udp::Listen;
-use tidegate::{Event, Events, TunnelManager};
+use tidegate::{Builder, Event, Events, TunnelManager};
 use tidegate_esp::Ports;
 use tidegate_ike::crypto::Secret;
 use tidegate_ike::narrow::ConfiguredSelector;
@@ -27,12 +27,17 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start(last_octet: u8) -> Self {
+        Self::start_with(last_octet, |builder| builder).await
+    }
+
+    pub(crate) async fn start_with(last_octet: u8, change: impl FnOnce(Builder) -> Builder) -> Self {
         let address = IpAddr::V4(Ipv4Addr::new(127, 0, 77, last_octet));
         let (inside, device) = UnixDatagram::pair().unwrap();
         inside.set_nonblocking(true).unwrap();
         let listen = Listen { addresses: vec![address], ike_port: 0, nat_port: 0, ..Listen::default() };
         let device = Arc::new(Descriptor::new(device.into(), 1400).unwrap());
-        let manager = TunnelManager::builder().device(device).listen(listen).start().await.unwrap();
+        let builder = change(TunnelManager::builder().device(device).listen(listen));
+        let manager = builder.start().await.unwrap();
         Self { manager, inside, address }
     }
 

@@ -36,7 +36,7 @@ fn psk() -> Secret {
 }
 
 /// The edge proves itself by a secret, the connector by the moon's certificate.
-async fn initiate(octets: [u8; 2], mode: Revocation, uri: &str) -> Result<usize, Error> {
+async fn initiate(octets: [u8; 2], mode: Revocation, uri: &str) -> Result<(), Error> {
     let [edge_at, moon_at] = octets.map(|octet| format!("127.0.79.{octet}"));
     let (edge, _edge_inside) = node(&edge_at, "10.1.0.1").await;
     let (moon, _moon_inside) = node(&moon_at, "10.2.0.1").await;

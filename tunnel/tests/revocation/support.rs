@@ -113,7 +113,9 @@ impl Server {
                 assert!(request.starts_with("GET /a.crl HTTP/1.1\r\nHost: 127.0.0.1:"), "{request}");
                 count.fetch_add(1, Ordering::Relaxed);
                 match &answer {
-                    Some(answer) => drop(stream.write_all(answer).await),
+                    Some(answer) => {
+                        let _ = stream.write_all(answer).await;
+                    }
                     None => guests.push(stream),
                 }
             }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod capture;
+mod charon;
 mod clear;
 mod life;
 mod repair;

@@ -6,9 +6,12 @@ mod commands;
 mod credentials;
 mod events;
 mod fake;
+mod files;
 mod hostile;
+mod loading;
 mod manager;
 mod metrics;
+mod options;
 mod socket;
 #[expect(dead_code, clippy::unwrap_used, reason = "what is there serves more tests than these")]
 #[path = "../manager/support.rs"]

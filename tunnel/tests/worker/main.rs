@@ -5,6 +5,10 @@ mod allocations;
 mod incoming;
 mod junk;
 mod mailboxes;
+#[path = "../io/namespace.rs"]
+#[allow(clippy::print_stderr, reason = "it says what is left out, and why")]
+mod namespace;
+mod order;
 mod outgoing;
 #[path = "../../../esp/tests/packets/mod.rs"]
 mod packets;

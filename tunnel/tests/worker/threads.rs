@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tidegate::driver::mailbox::{Inbox, Mail, Report, Sizes, mailboxes};
-use tidegate::driver::packets::{PacketSettings, PacketThreads, Threads, Trouble};
+use tidegate::driver::packets::{PacketSettings, PacketThreads, Pinning, Threads, Trouble};
 use tidegate::io::batch::{Arrival, Channel, ReceiveBatch, SendBatch};
 use tidegate::io::{Device, Wire};
 use tidegate::notice::Notice;
@@ -141,14 +141,15 @@ impl Live {
         socket.set_nonblocking(true).unwrap();
         let device = Arc::new(Pipe { socket, reads: AtomicU64::new(0), broken: AtomicBool::new(false) });
         let (mailboxes, inbox) = mailboxes(Sizes::default());
-        let threads = PacketThreads::start(PacketSettings {
+        let threads = PacketThreads::start(&PacketSettings {
             device: Arc::clone(&device) as Arc<dyn Device>,
             wire,
-            views: [node.tables.reader(), node.tables.reader()],
+            view: node.tables.reader(),
             mailboxes,
             mtus: Arc::clone(&node.mtus),
             worker: Settings::default(),
             threads,
+            pinning: Pinning::None,
         });
         Self { node, threads: threads.unwrap(), inbox, device, host }
     }

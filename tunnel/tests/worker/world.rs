@@ -222,7 +222,7 @@ fn connect(
     to.tables.install_inbound(params.spi, Arc::new(opening));
     to.tables.publish();
     let esp = Outbound::new(Backend::Ring, params, &IvSecret::new([3; 16])).unwrap();
-    let sa = Arc::new(Sealing { child: sealing_child, esp });
+    let sa = Arc::new(Sealing::new(sealing_child, esp));
     let (selectors, path, standing) = (Arc::clone(&params.selectors), params.path, Standing::Carrying);
     let new = NewOutbound { owner: PEER, selectors, sa, path, standing };
     let id = from.tables.install_outbound(new).unwrap();

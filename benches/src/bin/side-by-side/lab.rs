@@ -3,8 +3,10 @@
 //! Their ends of the link are 192.0.2.1 and 192.0.2.2; what is behind them is 10.1.0.1 and 10.2.0.1, which
 //! only a tunnel leads to.
 
+use crate::cleanup::Leftover;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +20,7 @@ pub(crate) struct Lab {
 }
 
 /// One of the two.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum End {
     One,
     Other,
@@ -27,7 +29,7 @@ pub(crate) enum End {
 impl End {
     pub(crate) const BOTH: [Self; 2] = [Self::One, Self::Other];
 
-    pub(crate) fn number(self) -> usize {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Self::One => 1,
             Self::Other => 2,
@@ -40,6 +42,16 @@ impl End {
             Self::Other => Self::One,
         }
     }
+
+    /// The address that only a tunnel leads to.
+    pub(crate) fn inside(self) -> Ipv4Addr {
+        Ipv4Addr::new(10, self.number(), 0, 1)
+    }
+
+    /// The address on the link.
+    pub(crate) fn outside(self) -> Ipv4Addr {
+        Ipv4Addr::new(192, 0, 2, self.number())
+    }
 }
 
 impl Lab {
@@ -48,25 +60,28 @@ impl Lab {
         let tag = format!("tg-side-{}-{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(&tag);
         std::fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        Leftover::folder(&folder).remember();
         let lab = Self { names: [1, 2].map(|number| format!("{tag}-{number}")), folder };
         for name in &lab.names {
+            Leftover::Namespace(name.clone()).remember();
             ip(&format!("netns add {name}"))?;
         }
         let [one, other] = &lab.names;
         ip(&format!("-n {one} link add link0 type veth peer name link0 netns {other}"))?;
         for end in End::BOTH {
-            let number = end.number();
             lab.ip(end, "link set lo up")?;
             lab.ip(end, "link set link0 up")?;
-            lab.ip(end, &format!("address add 192.0.2.{number}/24 dev link0"))?;
-            lab.ip(end, &format!("address add 10.{number}.0.1/32 dev lo"))?;
+            lab.ip(end, &format!("address add {}/24 dev link0", end.outside()))?;
+            lab.ip(end, &format!("address add {}/32 dev lo", end.inside()))?;
         }
         Ok(lab)
     }
 
-    /// Files that go with it.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    /// A folder for the files of one end.
+    pub(crate) fn folder(&self, end: End) -> Result<PathBuf, String> {
+        let folder = self.folder.join(end.number().to_string());
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(folder)
     }
 
     pub(crate) fn ip(&self, end: End, arguments: &str) -> Result<(), String> {
@@ -74,14 +89,28 @@ impl Lab {
     }
 
     /// Starts a program inside; what it says goes into a file.
-    pub(crate) fn spawn(&self, end: End, program: &Path, arguments: &[String]) -> Result<Child, String> {
-        let failed = |error| format!("{} cannot be started: {error}", program.display());
+    pub(crate) fn spawn(&self, end: End, command: &Command) -> Result<Child, String> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let failed = |error| format!("{program} cannot be started: {error}");
         let log = File::create(self.folder.join(format!("{}.log", end.number()))).map_err(failed)?;
         let errors = log.try_clone().map_err(failed)?;
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", self.name(end)]).arg(program).args(arguments);
-        command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        command.spawn().map_err(failed)
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", self.name(end)]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            inside.env(name, value.unwrap_or_default());
+        }
+        inside.stdin(Stdio::null()).stdout(log).stderr(errors);
+        let child = inside.spawn().map_err(failed)?;
+        Leftover::process(&child).remember();
+        Ok(child)
+    }
+
+    /// The last lines that the program of one end has said.
+    pub(crate) fn last_words(&self, end: End) -> String {
+        let log = std::fs::read_to_string(self.folder.join(format!("{}.log", end.number())));
+        let log = log.unwrap_or_default();
+        let lines: Vec<_> = log.trim_end().lines().collect();
+        lines[lines.len().saturating_sub(3)..].join("; ")
     }
 
     /// Runs something in a thread inside.
@@ -110,10 +139,11 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        for name in &self.names {
-            let _ = ip(&format!("netns delete {name}"));
+        let namespaces = self.names.iter().cloned().map(Leftover::Namespace);
+        for leftover in namespaces.chain([Leftover::folder(&self.folder)]) {
+            leftover.remove();
+            leftover.forget();
         }
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

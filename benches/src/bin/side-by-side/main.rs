@@ -1,39 +1,45 @@
-//! Tunnels side by side: the same load through each of them in turn, round after round, and how they compare.
+//! Tunnels side by side: the same loads through each of them in turn, round after round, and how they compare.
 //!
 //! ```sh
-//! cargo run --release -p tidegate-benches --bin side-by-side -- \
-//!     bare=bare-aead:target/bare-forwarder ours=tidegate:target/release/tidegate
+//! cargo run --release -p tidegate-benches --bin side-by-side -- --json result.json --svg result.svg
+//! cargo run --release -p tidegate-benches --bin side-by-side -- tidegate old=tidegate:/tmp/old/tidegate
 //! ```
 //!
-//! 1. Two namespaces with a link between them are made, and removed whatever happens ([`lab`]).
-//! 2. In each round each subject is started at both ends, waited for, measured, and ended ([`subject`]).
+//! 1. Programs are looked for, built or fetched ([`tools`]).
+//! 2. In each round and for each subject, two namespaces with a link between them are made ([`lab`]), the
+//!    subject is started at both ends ([`subject`]), carries all loads ([`workload`], [`load`]), and is ended.
 //! 3. What counts is the median of the ratios within rounds: a machine that is busy now and quiet then is so
 //!    for all subjects ([`report`]).
+//! 4. Tidegate alone is shown with keys that change all the time, and with many SAs ([`own`]).
 //!
-//! It needs root, `ip`, and nothing else; what it starts it ends.
+//! It needs root, `ip`, and what the peers need. What it makes it removes, on Ctrl-C too ([`cleanup`]).
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
+mod cleanup;
 mod lab;
 mod load;
+mod measure;
 mod options;
+mod own;
 mod report;
 mod subject;
+mod tools;
+mod workload;
 
-use lab::Lab;
-use load::Latency;
-use options::Options;
-use report::{Measured, Report};
+use options::{Options, Own};
+use report::Report;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use subject::Subject;
 
-/// How often a small packet goes there and back, one after the other.
-const PINGS: usize = 300;
+/// How many SAs there are while one of them is loaded.
+const CROWDS: [u32; 3] = [1, 1_000, 10_000];
 
 fn main() -> ExitCode {
-    let measured = Options::from_arguments(std::env::args().skip(1)).and_then(|options| run(&options));
-    match measured {
+    let done = cleanup::on_signals().and_then(|()| Options::from_arguments(std::env::args().skip(1)));
+    match done.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("side-by-side: {failure}");
@@ -42,37 +48,81 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<(), String> {
-    let mut report = Report::new(options);
+fn run(mut options: Options) -> Result<(), String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("network namespaces take root".into());
+    }
+    let mut missing = Vec::new();
+    if options.subjects.is_empty() {
+        (options.subjects, missing) = tools::usual_subjects();
+    }
+    missing.iter().for_each(|reason| eprintln!("{reason}"));
+    let mut report = Report::new(options.subjects.clone(), missing);
+    let begun = Instant::now();
     for round in 0..options.rounds {
         for (place, subject) in options.subjects.iter().enumerate() {
-            let measured = measure(subject, options)?;
-            eprintln!("{} {:<20} {measured}", round + 1, subject.label);
-            report.add(place, measured);
+            measure(&mut report, round, place, subject, &options);
         }
+        // A run that is broken off has something to show.
+        write(&report, &options)?;
     }
+    if let Some(subject) = options.subjects.iter().find(|subject| subject.kind.is_tidegate()) {
+        own(&mut report, subject, options.own);
+    }
+    report.took = begun.elapsed();
     print!("{}", report.to_text());
-    match &options.json {
-        Some(path) => std::fs::write(path, report.to_json())
-            .map_err(|error| format!("{} cannot be written: {error}", path.display())),
-        None => Ok(()),
+    write(&report, &options)
+}
+
+/// A subject that fails is left out of this round and not of the next.
+fn measure(report: &mut Report, round: usize, place: usize, subject: &Subject, options: &Options) {
+    let begun = Instant::now();
+    match workload::measure(subject, &options.plan) {
+        Ok(figures) => {
+            let seconds = begun.elapsed().as_secs();
+            eprintln!(
+                "round {}, {:<20} {seconds:>3} s  {}",
+                round + 1,
+                subject.label,
+                report::line(&figures)
+            );
+            report.add(place, round, figures);
+        }
+        Err(failure) => eprintln!("round {}, {:<20} failed: {failure}", round + 1, subject.label),
     }
 }
 
-fn measure(subject: &Subject, options: &Options) -> Result<Measured, String> {
-    let lab = Lab::new()?;
-    let running = subject.start(&lab)?;
-    let echo = load::Echo::start(&lab)?;
-    echo.wait(Duration::from_secs(20)).map_err(|_| format!("{} does not come up", subject.label))?;
-    let Latency { median, slow } = echo.latency(PINGS)?;
-    let before = running.cpu_time()?;
-    let carried = load::tcp(&lab, options.streams, options.time)?;
-    let cpu = running.cpu_time()?.saturating_sub(before);
-    let gigabits = carried.bytes as f64 * 8.0 / 1e9;
-    Ok(Measured {
-        gigabits_per_second: gigabits / carried.time.as_secs_f64(),
-        cpu_seconds_per_gigabit: cpu.as_secs_f64() / gigabits,
-        latency_median_us: median.as_secs_f64() * 1e6,
-        latency_p99_us: slow.as_secs_f64() * 1e6,
-    })
+fn own(report: &mut Report, subject: &Subject, own: Own) {
+    let (time, crowds, rounds) = match own {
+        Own::Full => (Duration::from_secs(4), &CROWDS[..], 3),
+        Own::Quick => (Duration::from_secs(2), &CROWDS[..2], 1),
+    };
+    match own::rekeying(subject, time) {
+        Ok(rekeying) => report.rekeying = Some(rekeying),
+        Err(failure) => eprintln!("rekeying failed: {failure}"),
+    }
+    for round in 0..rounds {
+        for &sas in crowds {
+            match own::crowd(subject, sas, time / 4) {
+                Ok(crowd) => {
+                    eprintln!("round {}, {sas} SAs: {:.2} Gb/s", round + 1, crowd.gigabits_per_second);
+                    report.add_crowd(round, crowd);
+                }
+                Err(failure) => eprintln!("round {}, {sas} SAs failed: {failure}", round + 1),
+            }
+        }
+    }
+}
+
+fn write(report: &Report, options: &Options) -> Result<(), String> {
+    let write = |path: &Path, text: String| {
+        std::fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
+    };
+    if let Some(path) = &options.json {
+        write(path, report.to_json())?;
+    }
+    if let Some(path) = &options.svg {
+        write(path, report.to_svg())?;
+    }
+    Ok(())
 }

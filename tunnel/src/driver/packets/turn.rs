@@ -24,6 +24,13 @@ pub(super) struct Outlets {
     pub(super) mailboxes: Mailboxes,
 }
 
+/// Whether there was something to do already when a thread began to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Load {
+    Idle,
+    Busy,
+}
+
 /// The direction out of a thread, with its buffer.
 pub(super) struct Out {
     pub(super) worker: Outgoing,
@@ -41,9 +48,15 @@ impl Out {
         Self { worker, buffer: vec![0; DATAGRAM_MAX] }
     }
 
-    /// Reads some packets of the device and sends what they become.
-    pub(super) fn turn(&mut self, now: Time, outlets: &mut Outlets) -> Result<(), Trouble> {
-        for _ in 0..PACKETS {
+    /// Reads some packets of the device and sends what they become. After an idle time one packet is read and
+    /// sent on its way at once: as a rule nothing is behind it, and to look would only keep it. Under load the
+    /// next turn comes without sleep, and takes many at a time.
+    pub(super) fn turn(&mut self, now: Time, load: Load, outlets: &mut Outlets) -> Result<(), Trouble> {
+        let packets = match load {
+            Load::Idle => 1,
+            Load::Busy => PACKETS,
+        };
+        for _ in 0..packets {
             match outlets.device.read(&mut self.buffer) {
                 Ok((virtio, length)) => {
                     let packet = self.buffer.get_mut(..length).unwrap_or_default();
@@ -81,6 +94,7 @@ impl In {
             self.batch.clear();
             match outlets.wire.receive(socket, &mut self.batch) {
                 Ok(_) => {
+                    self.worker.join(outlets.device.offloads());
                     self.worker.take(now, &mut self.batch, outlets);
                     return Ok(());
                 }

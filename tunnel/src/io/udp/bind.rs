@@ -2,7 +2,7 @@
 
 use super::calls::set_option;
 use super::cmsg::Family;
-use super::{Kind, Listen, RawEsp, Socket};
+use super::{Kind, Listen, Queues, RawEsp, Socket};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, Protocol, SocketFlags, SocketType, sockopt};
 use std::fmt;
@@ -11,8 +11,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// What a burst may fill while the threads that read are elsewhere: at 5 Gb/s some 4 ms. The kernel counts
-/// a datagram of 1,400 bytes as 2,304.
+/// What a burst may fill while the threads that read are elsewhere. The kernel takes this twice, and counts a
+/// datagram of 1,400 bytes as 2,304, one of 64 as 768, and those that came in one piece for hardly more than they
+/// are: so it lasts for 3,600 long ones or 10,900 short ones, some 10 ms at what one thread opens. That is more
+/// than a thread waits for a busy core, and no more than a path may add under load. For sending it is out of
+/// reach: what a device has no room for shows as a full socket long before.
 const BUFFER: usize = 4 << 20;
 /// How often a free port is looked for that all addresses have to spare.
 const ATTEMPTS: usize = 16;
@@ -84,6 +87,7 @@ fn open_once(listen: &Listen) -> Result<Vec<Socket>, BindError> {
                 Ok(socket) => {
                     *port = socket.port;
                     sockets.push(socket);
+                    add_lanes(listen, &mut sockets)?;
                 }
                 Err(error) if listen.addresses.is_empty() && is_without_ipv6(address, &error) => {}
                 Err(error) => return Err(error),
@@ -113,7 +117,28 @@ fn is_without_ipv6(address: IpAddr, error: &BindError) -> bool {
     address.is_ipv6() && matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
+/// Opens those that share the port of the last one. That one was bound alone: a port that somebody else has is
+/// in use for us too, whatever he would share it with.
+fn add_lanes(listen: &Listen, sockets: &mut Vec<Socket>) -> Result<(), BindError> {
+    let Some(first) = sockets.last().filter(|socket| socket.kind == Kind::Shared) else { return Ok(()) };
+    let address = SocketAddr::new(first.address, first.port);
+    let others = 1..listen.lanes.get();
+    if others.is_empty() {
+        return Ok(());
+    }
+    sockopt::set_socket_reuseport(&first.fd, true)
+        .map_err(|error| BindError::Other { address, error: error.into() })?;
+    for lane in others {
+        sockets.push(open_lane(listen, address, Kind::Shared, lane)?);
+    }
+    Ok(())
+}
+
 fn open_udp(listen: &Listen, address: SocketAddr, kind: Kind) -> Result<Socket, BindError> {
+    open_lane(listen, address, kind, 0)
+}
+
+fn open_lane(listen: &Listen, address: SocketAddr, kind: Kind, lane: usize) -> Result<Socket, BindError> {
     let other = |error: Errno| BindError::Other { address, error: error.into() };
     let fd = create(address.ip(), SocketType::DGRAM, None).map_err(other)?;
     let family = Family::of(address.ip());
@@ -122,6 +147,9 @@ fn open_udp(listen: &Listen, address: SocketAddr, kind: Kind) -> Result<Socket, 
         sockopt::set_ipv6_v6only(&fd, true).map_err(other)?;
     }
     set_mark(fd.as_fd(), listen.mark)?;
+    if lane > 0 {
+        sockopt::set_socket_reuseport(&fd, true).map_err(other)?;
+    }
     net::bind(&fd, &address).map_err(|error| match error {
         Errno::ADDRINUSE => BindError::InUse { address },
         Errno::ACCESS => BindError::Privileged { address },
@@ -129,7 +157,7 @@ fn open_udp(listen: &Listen, address: SocketAddr, kind: Kind) -> Result<Socket, 
     })?;
     let bound = net::getsockname(&fd).map_err(other)?;
     let port = SocketAddr::try_from(bound).map_err(other)?.port();
-    Ok(Socket { fd, address: address.ip(), port, kind })
+    Ok(Socket { fd, address: address.ip(), port, kind, lane })
 }
 
 fn open_raw(listen: &Listen, address: IpAddr) -> Result<Socket, BindError> {
@@ -139,7 +167,7 @@ fn open_raw(listen: &Listen, address: IpAddr) -> Result<Socket, BindError> {
     set_options(fd.as_fd(), Family::of(address)).map_err(refused)?;
     set_mark(fd.as_fd(), listen.mark)?;
     net::bind(&fd, &SocketAddr::new(address, 0)).map_err(|error| refused(error.into()))?;
-    Ok(Socket { fd, address, port: 0, kind: Kind::Esp })
+    Ok(Socket { fd, address, port: 0, kind: Kind::Esp, lane: 0 })
 }
 
 /// A socket that goes by the same rules as the others, to ask the system with.
@@ -189,6 +217,14 @@ fn set_buffers(fd: BorrowedFd<'_>) {
     }
     if sockopt::set_socket_send_buffer_size_force(fd, BUFFER).is_err() {
         let _ = sockopt::set_socket_send_buffer_size(fd, BUFFER);
+    }
+}
+
+/// What was given.
+pub(super) fn queues(fd: BorrowedFd<'_>) -> Queues {
+    Queues {
+        receive: sockopt::socket_recv_buffer_size(fd).unwrap_or(0),
+        send: sockopt::socket_send_buffer_size(fd).unwrap_or(0),
     }
 }
 

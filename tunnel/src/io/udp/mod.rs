@@ -14,7 +14,7 @@ pub use bind::BindError;
 pub use segments::{Joining, UdpOffloads};
 
 use super::Wire;
-use super::batch::{Arrival, Channel, ReceiveBatch, SendBatch};
+use super::batch::{Arrival, Arrivals, Channel, ReceiveBatch, SendBatch};
 use calls::Got;
 use cmsg::Message;
 use rustix::io::Errno;
@@ -22,6 +22,7 @@ use rustix::net;
 use segments::Segments;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::num::NonZero;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +43,9 @@ pub struct Listen {
     pub raw_esp: RawEsp,
     /// Whether datagrams go in one piece where the kernel can.
     pub joining: Joining,
+    /// How many sockets share the port of ESP, each for a thread of its own: the kernel spreads peers over them, and
+    /// a peer stays with one.
+    pub lanes: NonZero<usize>,
 }
 
 /// Whether ESP goes over IP as it is. It takes CAP_NET_RAW.
@@ -87,6 +91,15 @@ pub struct SocketCounters {
     pub unreadable: u64,
 }
 
+/// How much waits at most in a socket, in bytes as the kernel counts them: more than there is of payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// To be received.
+    pub receive: usize,
+    /// To be sent.
+    pub send: usize,
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     sent: AtomicU64,
@@ -107,6 +120,8 @@ struct Socket {
     /// None for ESP.
     port: u16,
     kind: Kind,
+    /// Its number among those that share a port.
+    lane: usize,
 }
 
 type Kind = Channel;
@@ -143,6 +158,12 @@ impl Sockets {
         net::connect(&probe, &SocketAddr::new(remote, self.ports.1)).ok()?;
         let local = SocketAddr::try_from(net::getsockname(&probe).ok()?).ok()?;
         Some(local.ip())
+    }
+
+    /// How much waits at most in the socket that ESP comes to.
+    pub fn queues(&self) -> Queues {
+        let carrying = self.sockets.iter().find(|socket| socket.kind == Kind::Shared);
+        carrying.map(|socket| bind::queues(socket.fd.as_fd())).unwrap_or_default()
     }
 
     /// What goes in one piece at present.
@@ -189,6 +210,10 @@ impl Wire for Sockets {
         self.sockets.iter().map(|socket| socket.fd.as_fd()).collect()
     }
 
+    fn lane(&self, socket: usize) -> usize {
+        self.sockets.get(socket).map_or(0, |socket| socket.lane)
+    }
+
     fn receive(&self, socket: usize, batch: &mut ReceiveBatch) -> io::Result<usize> {
         let socket = self.sockets.get(socket).ok_or(io::ErrorKind::NotFound)?;
         let mut received = socket.receive_once(batch);
@@ -197,8 +222,13 @@ impl Wire for Sockets {
             received = socket.receive_once(batch);
         }
         let Receipt { unreadable, joined } = received?;
-        self.counters.unreadable.fetch_add(unreadable as u64, Ordering::Relaxed);
-        self.counters.received_joined.fetch_add(joined as u64, Ordering::Relaxed);
+        // They stand beside what senders count up, whom an addition of nothing would disturb.
+        if unreadable > 0 {
+            self.counters.unreadable.fetch_add(unreadable as u64, Ordering::Relaxed);
+        }
+        if joined > 0 {
+            self.counters.received_joined.fetch_add(joined as u64, Ordering::Relaxed);
+        }
         Ok(batch.frames().len())
     }
 
@@ -239,38 +269,24 @@ struct Receipt {
     joined: usize,
 }
 
-/// What came into one slot.
-#[derive(Clone, Copy)]
-struct Came {
-    length: usize,
-    /// Bytes of each datagram but the last.
-    segment: usize,
-    arrival: Arrival,
-}
-
 impl Socket {
     fn receive_once(&self, batch: &mut ReceiveBatch) -> io::Result<Receipt> {
         // The kernel hands IPv4 out whole on a raw socket, but of IPv6 the payload.
         let header_len = if self.kind == Kind::Esp && self.address.is_ipv4() { calls::HEADER_MAX } else { 0 };
-        let mut came = [None; calls::BATCH];
-        let read = |got: &Got<'_>| {
-            if let Some(came) = came.get_mut(got.index) {
-                *came = self.came(got);
-            }
-        };
-        let received = calls::receive(self.fd.as_fd(), header_len, batch.slots(), read)?;
+        let (slots, mut arrivals) = batch.lend();
         let mut receipt = Receipt::default();
-        for (slot, came) in came.iter().take(received).enumerate() {
-            match came {
-                Some(came) => receipt.joined += came.lay_out(slot, batch),
-                None => receipt.unreadable += 1,
-            }
-        }
+        let note = |got: &Got<'_>| match self.came(got) {
+            Some((arrival, segment)) => receipt.joined += lay_out(got, segment, arrival, &mut arrivals),
+            None => receipt.unreadable += 1,
+        };
+        let slots = calls::receive(self.fd.as_fd(), header_len, slots, note)?;
+        batch.filled(slots);
         Ok(receipt)
     }
 
-    /// How a datagram came, or several in one piece; `None` for what is not whole.
-    fn came(&self, got: &Got<'_>) -> Option<Came> {
+    /// How a datagram came, or several in one piece, and then how long each but the last is; `None` for what is
+    /// not whole.
+    fn came(&self, got: &Got<'_>) -> Option<(Arrival, usize)> {
         // Options of IPv4 would lie where its payload is looked for; nothing sends them before ESP.
         let has_options = got.header.first().is_some_and(|first| first & 0xf != 5);
         if got.is_truncated || has_options {
@@ -292,8 +308,7 @@ impl Socket {
             Kind::Esp => with_port(remote, 0),
             Kind::Ike | Kind::Shared => remote,
         };
-        let arrival = Arrival { local, remote, traffic_class, channel: self.kind };
-        Some(Came { length: got.length, segment, arrival })
+        Some((Arrival { local, remote, traffic_class, channel: self.kind }, segment))
     }
 
     /// An address of ours; one that is unique on its link alone goes with the interface.
@@ -307,19 +322,17 @@ impl Socket {
     }
 }
 
-impl Came {
-    /// Makes frames of it, and says how many if they are several.
-    fn lay_out(&self, slot: usize, batch: &mut ReceiveBatch) -> usize {
-        let &Self { length, segment, arrival } = self;
-        if segment == 0 || segment >= length {
-            batch.arrived(slot, 0..length, arrival);
-            return 0;
-        }
-        for start in (0..length).step_by(segment) {
-            batch.arrived(slot, start..(start + segment).min(length), arrival);
-        }
-        length.div_ceil(segment)
+/// Makes frames of what came into a slot, and says how many if they are several.
+fn lay_out(got: &Got<'_>, segment: usize, arrival: Arrival, arrivals: &mut Arrivals<'_>) -> usize {
+    let length = got.length;
+    if segment == 0 || segment >= length {
+        arrivals.note(got.index, 0..length, arrival);
+        return 0;
     }
+    for start in (0..length).step_by(segment) {
+        arrivals.note(got.index, start..(start + segment).min(length), arrival);
+    }
+    length.div_ceil(segment)
 }
 
 fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
@@ -356,6 +369,7 @@ impl Default for Listen {
             mark: None,
             raw_esp: RawEsp::Off,
             joining: Joining::Probed,
+            lanes: NonZero::<usize>::MIN,
         }
     }
 }

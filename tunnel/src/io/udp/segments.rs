@@ -6,13 +6,18 @@ use crate::io::batch::{Departure, Fragmentation, SendFrame};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tidegate_esp::Encapsulation;
+use tidegate_ike::Time;
 
 /// The most datagrams that every kernel takes in one piece.
 const SEGMENTS_MAX: usize = 64;
 /// The most bytes: what fits behind the headers of IPv4 and UDP.
 const BYTES_MAX: usize = 65_507;
+
+/// How long a kernel that refused a piece is not asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Whether datagrams are handed over in one piece, where the kernel can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -37,6 +42,8 @@ pub struct UdpOffloads {
 #[derive(Debug, Default)]
 pub(super) struct Segments {
     send: AtomicBool,
+    /// When the kernel is asked again, in nanoseconds; 0 for never.
+    again: AtomicU64,
     receive: bool,
 }
 
@@ -52,7 +59,7 @@ impl Segments {
             send &= set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
             receive &= set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok();
         }
-        Self { send: send.into(), receive }
+        Self { send: send.into(), again: AtomicU64::new(0), receive }
     }
 
     pub(super) fn in_use(&self) -> UdpOffloads {
@@ -70,10 +77,30 @@ impl Segments {
         }
     }
 
-    /// The kernel has refused in one piece what it took apart: it is not asked again.
-    pub(super) fn refused(&self, error: &io::Error) {
-        if self.send.swap(false, Ordering::Relaxed) {
+    /// The kernel has refused in one piece what it took apart. That may be for the way that datagrams go just
+    /// now, and another one may come: it is asked again after a while.
+    pub(super) fn refused(&self, error: &io::Error, now: Time) {
+        let before = self.again.swap((now + ASK_AGAIN).as_nanos(), Ordering::Relaxed);
+        if self.send.swap(false, Ordering::Relaxed) && before == 0 {
             tracing::warn!(area = "io", %error, "datagrams are sent one by one: the kernel takes no more at once");
+        }
+    }
+
+    /// Asks the kernel again, if it is time.
+    pub(super) fn reconsider(&self, now: impl FnOnce() -> Time) {
+        if self.send.load(Ordering::Relaxed) {
+            return;
+        }
+        let again = self.again.load(Ordering::Relaxed);
+        if again != 0 && now().as_nanos() >= again {
+            self.send.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The kernel has taken a piece: if it had refused one before, that is over.
+    pub(super) fn taken(&self) {
+        if self.again.load(Ordering::Relaxed) != 0 && self.again.swap(0, Ordering::Relaxed) != 0 {
+            tracing::info!(area = "io", "datagrams are sent in one piece again");
         }
     }
 }
@@ -116,7 +143,7 @@ mod tests {
     use super::*;
     use std::net::SocketAddr;
 
-    static ALL: Segments = Segments { send: AtomicBool::new(true), receive: true };
+    static ALL: Segments = Segments { send: AtomicBool::new(true), again: AtomicU64::new(0), receive: true };
 
     fn departure(remote: &str) -> Departure {
         let local: SocketAddr = "192.0.2.1:4500".parse().unwrap();
@@ -173,6 +200,30 @@ mod tests {
             frame.departure.fragmentation = Fragmentation::Allowed;
         }
         assert_eq!(ALL.run(&marked), 1);
+    }
+
+    #[test]
+    fn a_kernel_that_has_refused_is_asked_again_a_minute_later_and_not_before() {
+        let segments = Segments { send: true.into(), again: 0.into(), receive: true };
+        let at = |seconds: u64| Time::from_nanos(seconds * 1_000_000_000);
+        let pieces = |segments: &Segments, now| {
+            segments.reconsider(|| now);
+            segments.run(&frames(&[9, 9]))
+        };
+        for start in [100, 1000] {
+            segments.refused(&Errno::IO.into(), at(start));
+            assert_eq!(pieces(&segments, at(start + 59)), 1);
+            assert_eq!(pieces(&segments, at(start + 60)), 2);
+        }
+        segments.taken();
+        assert_eq!(pieces(&segments, at(2000)), 2);
+    }
+
+    #[test]
+    fn who_wants_no_pieces_never_gets_any() {
+        let segments = Segments::default();
+        segments.reconsider(|| Time::from_nanos(u64::MAX));
+        assert_eq!(segments.run(&frames(&[9, 9])), 1);
     }
 
     #[test]

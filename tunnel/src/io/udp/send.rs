@@ -4,11 +4,12 @@
 //! 2. All pieces go in one call, as far as the kernel takes them.
 //! 3. A piece that is refused for being one is taken apart and sent again. If it goes then, no more are made.
 
-use super::calls::{self, BATCH, Out};
+use super::calls::{self, Out, Pieces};
 use super::cmsg::{Control, Family, Name};
 use super::segments::{is_about_joining, is_refusal};
 use super::{Kind, Socket, Sockets, is_pending, with_port};
 use crate::io::batch::{Departure, Fragmentation, SendBatch, SendFrame};
+use crate::io::clock::Clock;
 use rustix::io::Errno;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -61,6 +62,7 @@ impl Sockets {
 
     /// Sends a batch in the order of its frames and says how many went.
     pub(super) fn send_batch(&self, batch: &SendBatch) -> usize {
+        self.segments.reconsider(|| Clock.time());
         let mut rest = batch.frames();
         let mut sent = 0;
         while let Some(first) = rest.first() {
@@ -69,18 +71,15 @@ impl Sockets {
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
             };
-            let mut outs = [EMPTY_OUT; BATCH];
-            let mut count = 0;
-            for slot in &mut outs {
+            let mut pieces = Pieces::new();
+            while !pieces.is_full() {
                 let (run, behind) = rest.split_at(self.run_through(socket, first, rest));
                 let Some(front) = run.first() else { break };
-                *slot = out(&front.departure, batch.bytes_of(run), front.range.len());
-                count += 1;
+                pieces.push(out(&front.departure, batch.bytes_of(run), front.range.len()));
                 rest = behind;
             }
-            let outs = outs.get_mut(..count).unwrap_or_default();
             let failed = &mut |error, count| self.count_failure(&error, count);
-            sent += self.send_all(socket, first.departure.fragmentation, outs, failed);
+            sent += self.send_all(socket, first.departure.fragmentation, pieces.as_mut_slice(), failed);
         }
         sent
     }
@@ -155,7 +154,7 @@ impl Sockets {
                 Err(error) if first.datagrams() > 1 && is_about_joining(&error) => {
                     let went = self.send_apart(socket, &first, failed);
                     if went > 0 && is_refusal(&error) {
-                        self.segments.refused(&error);
+                        self.segments.refused(&error, Clock.time());
                     }
                     sent += went;
                     1
@@ -185,7 +184,10 @@ impl Sockets {
     /// Counts what went in one piece with others, and all.
     fn went(&self, outs: &[Out<'_>]) -> usize {
         let joined: usize = outs.iter().map(Out::datagrams).filter(|datagrams| *datagrams > 1).sum();
-        self.counters.sent_joined.fetch_add(joined as u64, Ordering::Relaxed);
+        if joined > 0 {
+            self.segments.taken();
+            self.counters.sent_joined.fetch_add(joined as u64, Ordering::Relaxed);
+        }
         outs.iter().map(Out::datagrams).sum()
     }
 
@@ -222,7 +224,10 @@ fn out<'a>(departure: &Departure, bytes: &'a [u8], segment: usize) -> Out<'a> {
     if !local.ip().is_unspecified() && local.is_ipv4() == remote.is_ipv4() {
         used = control.push_source(used, local);
     }
-    used = control.push_traffic_class(used, family, traffic_class);
+    // Zero is what sockets have by themselves.
+    if traffic_class != 0 {
+        used = control.push_traffic_class(used, family, traffic_class);
+    }
     if fragmentation == Fragmentation::Allowed && family == Family::V6 {
         used = control.push_may_fragment_v6(used);
     }
@@ -240,13 +245,3 @@ fn out<'a>(departure: &Departure, bytes: &'a [u8], segment: usize) -> Out<'a> {
 fn is_too_big(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::MSGSIZE)
 }
-
-const EMPTY_OUT: Out<'_> = Out {
-    bytes: &[],
-    segment: 0,
-    to: Name::EMPTY,
-    to_length: 0,
-    control: Control::EMPTY,
-    control_length: 0,
-    control_length_alone: 0,
-};

@@ -32,13 +32,6 @@ pub enum Lacking {
         /// The peer.
         peer: IdentityPattern,
     },
-    /// Several secrets would do, and which one shows only when the peer says who it is.
-    Ambiguous {
-        /// Us.
-        ours: Identity,
-        /// The peer.
-        peer: IdentityPattern,
-    },
     /// No CA and no certificate of the peer to check it by.
     Trust(IdentityPattern),
     /// Nothing at all to check this peer by.
@@ -58,9 +51,6 @@ impl fmt::Display for Lacking {
             Self::NotAuthority(subject) => write!(f, "certificate {subject} is no CA's"),
             Self::Authority(verdict) => write!(f, "CA certificate: {verdict}"),
             Self::Secret { ours, peer } => write!(f, "no shared secret for {ours} and {peer}"),
-            Self::Ambiguous { ours, peer } => {
-                write!(f, "more than one shared secret for {ours} and {peer}")
-            }
             Self::Trust(peer) => write!(f, "no CA certificate to check {peer} by"),
             Self::Anything(peer) => write!(f, "neither CA certificate nor shared secret to check {peer} by"),
         }

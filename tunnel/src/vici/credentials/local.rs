@@ -1,5 +1,6 @@
 //! How we prove who we are, found among what there is.
 
+use super::secret::Secrets;
 use super::{Credentials, Lacking, Proof, StoredCertificate, StoredKey};
 use crate::vici::sections::{LocalRound, Method};
 use std::sync::Arc;
@@ -115,8 +116,11 @@ impl Credentials {
     }
 
     fn local_secret(&self, ours: &Identity, peer: &IdentityPattern) -> Result<Proof<LocalAuth>, Lacking> {
-        let secret = self.secret_for(ours, peer)?;
-        let print = self.printer.begin("secret").with(secret.data()).finish();
-        Ok(Proof { auth: Arc::new(LocalAuth::Psk(secret.data().clone())), print })
+        let (secrets, print) = self.secrets_for(ours, peer)?;
+        let auth = match secrets {
+            Secrets::One(secret) => LocalAuth::Psk(secret),
+            Secrets::Book(book) => LocalAuth::Psks(book),
+        };
+        Ok(Proof { auth: Arc::new(auth), print })
     }
 }

@@ -1,6 +1,7 @@
 //! How a peer has to prove who it is, by what there is to check it.
 
-use super::{CredentialFault, Credentials, Lacking, Proof, SharedSecret, StoredCertificate};
+use super::secret::Secrets;
+use super::{CredentialFault, Credentials, Lacking, Proof, StoredCertificate};
 use crate::config::BUILD;
 use crate::vici::sections::{Method, RemoteRound, Revocation as Wanted};
 use std::cell::RefCell;
@@ -29,7 +30,7 @@ impl Credentials {
     fn by_anything(&self, round: &RemoteRound, ours: &Identity) -> Result<Proof<RemoteAuth>, Lacking> {
         let by_key = self.by_key(round);
         let lacks_trust = matches!(by_key, Err(Lacking::Trust(_)));
-        if !lacks_trust && !self.has_secret_naming(ours, &round.identity) {
+        if !lacks_trust && !self.has_secret_naming(&round.identity) {
             return by_key;
         }
         match self.remote_secret(ours, &round.identity) {
@@ -52,47 +53,16 @@ impl Credentials {
     }
 
     fn remote_secret(&self, ours: &Identity, peer: &IdentityPattern) -> Result<Proof<RemoteAuth>, Lacking> {
-        let secret = self.secret_for(ours, peer)?;
-        let print = self.printer.begin("secret").with(secret.data()).finish();
-        Ok(Proof { auth: Arc::new(RemoteAuth::Psk(secret.data().clone())), print })
+        let (secrets, print) = self.secrets_for(ours, peer)?;
+        let auth = match secrets {
+            Secrets::One(secret) => RemoteAuth::Psk(secret),
+            Secrets::Book(book) => RemoteAuth::Psks(book),
+        };
+        Ok(Proof { auth: Arc::new(auth), print })
     }
 
-    fn has_secret_naming(&self, ours: &Identity, peer: &IdentityPattern) -> bool {
-        let IdentityPattern::Exact(peer) = peer else { return false };
-        self.secrets().filter_map(|secret| secret.fit(ours, peer)).any(super::secret::Fit::names_peer)
-    }
-
-    /// The secret that is best meant for the two. Of equally good ones the newest, as with charon.
-    pub(super) fn secret_for(
-        &self,
-        ours: &Identity,
-        peer: &IdentityPattern,
-    ) -> Result<&Arc<SharedSecret>, Lacking> {
-        let IdentityPattern::Exact(peer) = peer else { return self.only_secret_for(ours, peer) };
-        let mut best = None;
-        for secret in self.secrets() {
-            let fit = secret.fit(ours, peer);
-            if fit.is_some() && best.is_none_or(|(known, _)| known < fit) {
-                best = Some((fit, secret));
-            }
-        }
-        let lacking = || Lacking::Secret { ours: ours.clone(), peer: peer.clone().into() };
-        best.map(|(_, secret)| secret).ok_or_else(lacking)
-    }
-
-    /// The secret for a peer that is known by a pattern alone: it takes one that leaves no choice.
-    fn only_secret_for(
-        &self,
-        ours: &Identity,
-        peer: &IdentityPattern,
-    ) -> Result<&Arc<SharedSecret>, Lacking> {
-        let mut candidates = self.secrets().filter(|secret| secret.may_be_of(ours));
-        let lacking = || Lacking::Secret { ours: ours.clone(), peer: peer.clone() };
-        let first = candidates.next().ok_or_else(lacking)?;
-        match candidates.all(|other| **other.data() == **first.data()) {
-            true => Ok(first),
-            false => Err(Lacking::Ambiguous { ours: ours.clone(), peer: peer.clone() }),
-        }
+    fn has_secret_naming(&self, peer: &IdentityPattern) -> bool {
+        matches!(peer, IdentityPattern::Exact(peer) if self.secrets().any(|secret| secret.names(peer)))
     }
 }
 

@@ -1,7 +1,8 @@
 //! A shared secret, and whose it is.
 
-use std::cmp::Ordering;
+use super::{Credentials, Lacking};
 use std::fmt;
+use tidegate_ike::auth::{PskBook, PskEntry};
 use tidegate_ike::crypto::Secret;
 use tidegate_ike::identity::{Identity, IdentityError, IdentityPattern, MatchQuality};
 
@@ -16,13 +17,44 @@ pub struct SharedSecret {
     data: Secret,
 }
 
-/// How well a secret is meant for two ends. The greater fits better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fit {
-    /// Both are named, and none by a wildcard for all.
-    both_named: bool,
-    peer: Option<MatchQuality>,
-    ours: Option<MatchQuality>,
+/// What there is for a peer.
+pub(super) enum Secrets {
+    /// It is known which.
+    One(Secret),
+    /// That shows when the peer says who it is.
+    Book(PskBook),
+}
+
+impl Credentials {
+    /// The secret that is best meant for the two, of equally good ones the newest. A peer of which only a
+    /// pattern is known gets all there are, unless there is no choice.
+    pub(super) fn secrets_for(
+        &self,
+        ours: &Identity,
+        peer: &IdentityPattern,
+    ) -> Result<(Secrets, [u8; 32]), Lacking> {
+        let lacking = || Lacking::Secret { ours: ours.clone(), peer: peer.clone() };
+        let entries: Vec<PskEntry> = self.secrets().map(|secret| secret.entry()).collect();
+        let first = entries.first().ok_or_else(lacking)?.secret.clone();
+        if let IdentityPattern::Exact(peer) = peer {
+            let book = PskBook::new(ours.clone(), entries);
+            return Ok(self.one(book.secret(Some(peer)).ok_or_else(lacking)?));
+        }
+        let for_all = |entry: &PskEntry| entry.owners.contains(&IdentityPattern::Any);
+        if entries.iter().any(for_all) && entries.iter().all(|entry| *entry.secret == *first) {
+            return Ok(self.one(&first));
+        }
+        let owners = entries.iter().flat_map(|entry| &entry.owners).map(|owner| format!("{owner:?}"));
+        let owners: Vec<String> = owners.collect();
+        let print = self.printer.begin("secrets").with(ours.to_string().as_bytes());
+        let print = print.with_all(owners.iter().map(String::as_bytes));
+        let print = print.with_all(entries.iter().map(|entry| entry.secret.as_slice())).finish();
+        Ok((Secrets::Book(PskBook::new(ours.clone(), entries)), print))
+    }
+
+    fn one(&self, secret: &Secret) -> (Secrets, [u8; 32]) {
+        (Secrets::One(secret.clone()), self.printer.begin("secret").with(secret).finish())
+    }
 }
 
 impl Owner {
@@ -66,36 +98,19 @@ impl SharedSecret {
         &self.owners
     }
 
-    pub(super) fn data(&self) -> &Secret {
-        &self.data
-    }
-
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.id == other.id && self.owners == other.owners && *self.data == *other.data
     }
 
-    /// How well it is meant for these two; `None` if it is neither's.
-    pub(super) fn fit(&self, ours: &Identity, peer: &Identity) -> Option<Fit> {
-        let best = |identity| self.owners.iter().filter_map(|owner| owner.matches(identity)).max();
-        let (ours, peer) = (best(ours), best(peer));
-        let named =
-            |quality: Option<MatchQuality>| quality.cmp(&Some(MatchQuality::ANY)) == Ordering::Greater;
-        let fit = Fit { both_named: named(ours) && named(peer), peer, ours };
-        (ours.is_some() || peer.is_some()).then_some(fit)
+    /// It names this one, rather than anybody.
+    pub(super) fn names(&self, identity: &Identity) -> bool {
+        self.owners.iter().any(|owner| owner.matches(identity) > Some(MatchQuality::ANY))
     }
 
-    /// Whether it may be one that we share with somebody whom we do not know yet.
-    pub(super) fn may_be_of(&self, ours: &Identity) -> bool {
-        let for_us = self.owners.iter().any(|owner| owner.matches(ours).is_some());
-        // One that names peers alone may be anybody's of those.
-        for_us || !self.owners.is_empty()
-    }
-}
-
-impl Fit {
-    /// Whether it names the peer, rather than anybody.
-    pub(super) fn names_peer(self) -> bool {
-        self.peer > Some(MatchQuality::ANY)
+    /// As the engine takes it.
+    fn entry(&self) -> PskEntry {
+        let owners = self.owners.iter().map(|Owner(pattern)| pattern.clone()).collect();
+        PskEntry { owners, secret: self.data.clone() }
     }
 }
 

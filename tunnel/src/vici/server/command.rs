@@ -2,7 +2,7 @@
 
 use super::credentials::{self, authorities, certificates, keys, secrets};
 use super::event_name::EventName;
-use super::{Hall, order, query};
+use super::{Hall, connections, order, pools, query};
 use crate::vici::control::Control;
 use crate::vici::message::Message;
 use crate::vici::names;
@@ -19,6 +19,12 @@ pub(super) enum Command {
     ListSas,
     ListConns,
     GetConns,
+    LoadConn,
+    UnloadConn,
+    LoadPool,
+    UnloadPool,
+    GetPools,
+    ReloadSettings,
     GetAlgorithms,
     Initiate,
     Terminate,
@@ -64,6 +70,12 @@ impl Command {
             "list-sas" => Self::ListSas,
             "list-conns" => Self::ListConns,
             "get-conns" => Self::GetConns,
+            "load-conn" => Self::LoadConn,
+            "unload-conn" => Self::UnloadConn,
+            "load-pool" => Self::LoadPool,
+            "unload-pool" => Self::UnloadPool,
+            "get-pools" => Self::GetPools,
+            "reload-settings" => Self::ReloadSettings,
             "get-algorithms" => Self::GetAlgorithms,
             "initiate" => Self::Initiate,
             "terminate" => Self::Terminate,
@@ -119,8 +131,15 @@ pub(super) async fn run<C: Control>(
         Command::Version => query::version(),
         Command::Stats => query::stats(&hall).await,
         Command::ListSas => query::list_sas(&hall, &arguments, &reply).await,
-        Command::ListConns => query::list_conns(&hall, &arguments, &reply).await,
-        Command::GetConns => query::get_conns(&hall).await,
+        Command::ListConns => connections::list(&hall, &arguments, &reply).await,
+        Command::GetConns => connections::get(&hall).await,
+        Command::LoadConn => connections::load(&hall, &arguments).await,
+        Command::UnloadConn => connections::unload(&hall, &arguments).await,
+        Command::LoadPool => pools::load(&hall, &arguments).await,
+        Command::UnloadPool => pools::unload(&hall, &arguments).await,
+        Command::GetPools => pools::get(&hall, &arguments).await,
+        // Settings are followed as their files change.
+        Command::ReloadSettings => success(),
         Command::GetAlgorithms => names::algorithms(),
         Command::Initiate => order::initiate(&hall, &arguments, &reply).await,
         Command::Terminate => order::terminate(&hall, &arguments, &reply).await,

@@ -11,18 +11,22 @@
 //! no sense is answered where there is an answer, and dropped where there is none.
 
 mod command;
+mod connections;
 mod credentials;
 mod describe;
 mod event_name;
 mod listen;
 mod order;
+mod pools;
 mod pump;
 mod query;
 mod session;
 
 use super::control::Control;
 use super::credentials::Credentials;
+use super::registry::Registry;
 use listen::Place;
+use pools::Pools;
 use pump::Happening;
 use session::Presence;
 use std::collections::BTreeMap;
@@ -79,6 +83,8 @@ struct Hall<C> {
     control: C,
     /// Never held across an await.
     credentials: Arc<Mutex<Credentials>>,
+    registry: Registry,
+    pools: Pools,
     started: Instant,
     since: SystemTime,
     happenings: broadcast::Sender<Arc<Happening>>,
@@ -91,6 +97,8 @@ impl<C: Control> Hall<C> {
         Self {
             control,
             credentials,
+            registry: Registry::default(),
+            pools: Pools::default(),
             started: Instant::now(),
             since: SystemTime::now(),
             happenings: broadcast::Sender::new(HAPPENINGS),
@@ -110,6 +118,7 @@ async fn accept<C: Control>(hall: Arc<Hall<C>>, listener: UnixListener, place: P
     let mut tasks = JoinSet::new();
     let mut seats = Seats::default();
     let pump = tasks.spawn(pump::run(hall.clone())).id();
+    tasks.spawn(connections::follow(hall.clone()));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {

@@ -26,6 +26,9 @@ pub(super) async fn initiate<C: Control>(hall: &Hall<C>, arguments: &Message, re
         Ok(order) => order,
         Err(answer) => return answer,
     };
+    if let Some(lacking) = hall.registry.obstacle(&hall.control, &hall.credentials, &target).await {
+        return failure(lacking);
+    }
     match order.carry_out(hall, reply, hall.control.initiate(target)).await {
         Some(Ok(())) => success(),
         Some(Err(error)) => failure(error),

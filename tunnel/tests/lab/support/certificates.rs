@@ -140,6 +140,29 @@ impl Authority {
         Credentials { subject: subject.to_owned(), chain: certificate.clone(), files: vec![certificate], key }
     }
 
+    /// Credentials of a node whose certificate says where the authority's revocation list is.
+    pub(crate) fn issue_with_list(&self, subject: &str, uri: &str) -> Credentials {
+        let name = subject.rsplit('=').next().unwrap_or(subject);
+        let stem = format!("{}-{name}-list", self.name);
+        let key = private_key(&self.folder, &stem, Key::Ecdsa(256));
+        let certificate = self.folder.join(format!("{stem}.crt"));
+        let mut command = self.issuing(&key);
+        command.args(["--dn", subject, "--san", name, "--lifetime", "730", "--crl", uri]);
+        write(&certificate, &run(&mut command));
+        Credentials { subject: subject.to_owned(), chain: certificate.clone(), files: vec![certificate], key }
+    }
+
+    /// A revocation list with these on it, as text.
+    pub(crate) fn list(&self, revoked: &[&Credentials]) -> String {
+        let mut command = Command::new("pki");
+        command.args(["--signcrl", "--lifetime", "7", "--outform", "pem"]);
+        command.arg("--cacert").arg(&self.certificate).arg("--cakey").arg(&self.key);
+        for certificate in revoked.iter().flat_map(|credentials| credentials.files.first()) {
+            command.arg("--cert").arg(certificate);
+        }
+        run(&mut command)
+    }
+
     fn issuing(&self, key: &Path) -> Command {
         let mut command = Command::new("pki");
         command.args(["--issue", "--type", "priv", "--outform", "pem"]);

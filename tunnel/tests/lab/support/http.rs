@@ -22,17 +22,31 @@ pub(crate) struct Server {
 impl Server {
     /// Listens inside a namespace.
     pub(crate) fn start(namespace: &Namespace, name: &str, address: SocketAddr) -> Self {
+        let greeting = name.to_owned();
+        let page = move |client: SocketAddr| {
+            format!("{greeting}\n{}\n{}", client.ip().to_canonical(), MARKER.repeat(FILLER / MARKER.len()))
+        };
+        Self::start_with(namespace, name, address, page)
+    }
+
+    /// The same, with a page of its own for each client.
+    pub(crate) fn start_with(
+        namespace: &Namespace,
+        name: &str,
+        address: SocketAddr,
+        page: impl Fn(SocketAddr) -> String + Send + 'static,
+    ) -> Self {
         let listener = namespace.within(|| TcpListener::bind(address));
         let listener = listener.unwrap_or_else(|error| panic!("{name} at {address}: {error}"));
         let stop = Arc::new(AtomicBool::new(false));
-        let (ended, name) = (Arc::clone(&stop), name.to_owned());
+        let ended = Arc::clone(&stop);
         let thread = namespace.spawn(move || {
             while !ended.load(Ordering::Relaxed) {
                 if is_ready(&listener)
                     && let Ok((stream, client)) = listener.accept()
                 {
                     // A client that gives up is its own problem, and shows there.
-                    let _ = answer(stream, client, &name);
+                    let _ = answer(stream, &page(client));
                 }
             }
         });
@@ -52,7 +66,7 @@ fn is_ready(listener: &TcpListener) -> bool {
     matches!(poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&wait)), Ok(1..))
 }
 
-fn answer(stream: TcpStream, client: SocketAddr, name: &str) -> io::Result<()> {
+fn answer(stream: TcpStream, body: &str) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     stream.set_write_timeout(Some(Duration::from_secs(5)))?;
     let mut reader = BufReader::new(stream);
@@ -60,9 +74,8 @@ fn answer(stream: TcpStream, client: SocketAddr, name: &str) -> io::Result<()> {
     while reader.read_line(&mut line)? > 2 {
         line.clear();
     }
-    let body = format!("{name}\n{}\n{}", client.ip().to_canonical(), MARKER.repeat(FILLER / MARKER.len()));
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    reader.get_mut().write_all((head + &body).as_bytes())
+    reader.get_mut().write_all((head + body).as_bytes())
 }
 
 /// What a server told.

@@ -142,6 +142,33 @@ fn a_peer_known_by_pattern_shares_the_only_secret() {
 }
 
 #[test]
+fn a_peer_known_by_pattern_gets_the_secret_of_whoever_it_turns_out_to_be() {
+    let mut credentials = Credentials::new();
+    bring_secret(&mut credentials, &["cloud", "edge-1.example"], "first");
+    bring_secret(&mut credentials, &["cloud", "edge-2.example"], "second");
+    let (ours, peers) = (identity("cloud"), pattern("*.example"));
+    let here = credentials.remote(&remote_round(Method::Psk, "*.example"), &ours).expect("all of them");
+    let there = |name: &str| {
+        let round = local_round(Method::Psk, Some(name));
+        credentials.local(&round, &IdentityPattern::Exact(ours.clone())).map(|(_, proof)| proof.auth)
+    };
+    for name in ["edge-1.example", "edge-2.example"] {
+        let done = prove(&there(name).expect("its own"), &identity(name), &here.auth);
+        assert_eq!(done.expect("it has the right one").identity(), &identity(name));
+    }
+    let swapped = prove(&there("edge-1.example").expect("its own"), &identity("edge-2.example"), &here.auth);
+    assert_eq!(swapped.expect_err("it is another's"), AuthFailure::WrongPsk);
+    let (_, local) =
+        credentials.local(&local_round(Method::Psk, Some("cloud")), &peers).expect("all of them");
+    assert!(matches!(&*local.auth, LocalAuth::Psks(_)));
+
+    let before = here.print;
+    bring_secret(&mut credentials, &["cloud", "edge-3.example"], "third");
+    let after = credentials.remote(&remote_round(Method::Psk, "*.example"), &ours).expect("all of them");
+    assert_ne!(after.print, before);
+}
+
+#[test]
 fn what_has_not_changed_has_the_same_print_and_is_made_once() {
     let ca = authority(CA);
     let mut credentials = Credentials::new();

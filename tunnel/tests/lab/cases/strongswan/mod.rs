@@ -6,6 +6,7 @@ mod ending;
 mod fabedge;
 mod moving;
 mod rekeying;
+mod revocation;
 mod selectors;
 mod starting;
 mod verdicts;
@@ -24,6 +25,7 @@ pub(crate) fn suites() -> Vec<Suite> {
         verdicts::suite(),
         algorithms::suite(),
         certificates::suite(),
+        revocation::suite(),
         selectors::suite(),
         starting::suite(),
         fabedge::suite(),

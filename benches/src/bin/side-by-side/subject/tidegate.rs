@@ -1,0 +1,123 @@
+//! The daemon of this repository.
+
+use super::{DEVICE, MTU, Running};
+use crate::lab::{End, Lab};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What differs from one use to the next.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) suite: &'static str,
+    pub(crate) offload: bool,
+    /// How many children there are. The first one carries the load.
+    pub(crate) children: u32,
+}
+
+/// A connection takes no more than 256.
+const CHILDREN_OF_ONE: u32 = 250;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { suite: "aes128gcm16", offload: true, children: 1 }
+    }
+}
+
+pub(super) fn start(lab: &Lab, program: &Path, settings: &Settings) -> Result<Running, String> {
+    let mut running = Running::default();
+    // The one that waits is there before the one that begins.
+    for end in [End::Other, End::One] {
+        let folder = lab.folder(end)?;
+        let config =
+            write(&folder, end, settings).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let mut command = Command::new(program);
+        command.arg("run").arg("--config").arg(config);
+        running.add(lab, end, &command)?;
+    }
+    Ok(running)
+}
+
+/// Asks the daemon whose files are in this folder for something; returns what it said.
+pub(crate) fn order(program: &Path, folder: &Path, arguments: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command.args(arguments).arg("--vici").arg(folder.join("vici.sock"));
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("tidegate {}: {}", arguments.join(" "), said.trim()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Writes a configuration and says where it is.
+fn write(folder: &Path, end: End, settings: &Settings) -> std::io::Result<PathBuf> {
+    let (config, secret) = (folder.join("tidegate.toml"), folder.join("psk"));
+    fs::write(&secret, "known to both ends")?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+    let mut text = node(end, settings);
+    for number in 0..settings.children {
+        if number % CHILDREN_OF_ONE == 0 {
+            text.push_str(&connection(end, number / CHILDREN_OF_ONE));
+        }
+        text.push_str(&child(end, settings, number));
+    }
+    fs::write(&config, text)?;
+    Ok(config)
+}
+
+fn node(end: End, settings: &Settings) -> String {
+    format!(
+        r#"[node]
+name = "{}"
+state = "state"
+vici = "vici.sock"
+[node.log]
+level = "warn"
+[node.device]
+name = "{DEVICE}"
+mtu = {MTU}
+{}offload = {}
+"#,
+        end.number(),
+        // What is so anyway is not said, so that releases that do not know of it can be compared with.
+        if settings.offload { "#" } else { "" },
+        settings.offload,
+    )
+}
+
+fn connection(end: End, number: u32) -> String {
+    let (own, other) = (end.number(), end.opposite().number());
+    format!(
+        r#"[[connection]]
+name = "side{number}"
+proposals = "aes128gcm16-prfsha256-x25519"
+retry = {{ first = "100ms", most = "200ms" }}
+[connection.local]
+id = "end{own}.{number}.example"
+psk_file = "psk"
+[connection.remote]
+id = "end{other}.{number}.example"
+psk_file = "psk"
+addresses = ["{}"]
+"#,
+        end.opposite().outside(),
+    )
+}
+
+/// The first child carries the load; each of the others is between two addresses of its own.
+fn child(end: End, settings: &Settings, number: u32) -> String {
+    let address = |end: End| match number {
+        0 => end.inside().to_string(),
+        _ => format!("10.{}.{}.{}", end.number(), 100 + number / 250, 1 + number % 250),
+    };
+    let (own, other) = (address(end), address(end.opposite()));
+    let start = if end == End::One { "at-once" } else { "wait" };
+    format!(
+        "[[connection.child]]\nname = \"net{number}\"\nlocal = [\"{own}/32\"]\nremote = [\"{other}/32\"]\n\
+         proposals = \"{}\"\nstart = \"{start}\"\n",
+        settings.suite,
+    )
+}
