@@ -40,9 +40,6 @@ const MAX_TASKS: usize = 2 * MAX_CHILDREN;
 /// collided do not do it again.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// A reauthentication that has come to nothing is tried again after this; an attempt is over by then.
-const REAUTHENTICATE_AGAIN: Duration = Duration::from_secs(90);
-
 /// What an unauthenticated hint leaves of the time that the peer has to answer. It is long enough for two
 /// repetitions, so that a forger alone ends nothing.
 const QUICK_CHECK: Duration = Duration::from_secs(3);
@@ -606,8 +603,6 @@ impl Established {
             }
             Timer::Reauthenticate => {
                 if self.origin == Role::Initiator && self.standing == Standing::Active {
-                    // Should nothing come of it.
-                    frame.timers.set(Timer::Reauthenticate, now + REAUTHENTICATE_AGAIN);
                     core.effects.push_back(Effect::Reauthenticate(
                         frame.id,
                         Arc::clone(&self.connection),

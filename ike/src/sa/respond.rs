@@ -39,8 +39,8 @@ use crate::registry::{Announces, Claim};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
     AuthPayload, AuthRequest, AuthResponse, ChildOutcome, Claimed, Configuration, ExchangeType,
-    FurtherAccepted, FurtherRequest, IkeSpi, KeyExchange, MessageError, Notify, NotifyType, SaInitAccepted,
-    SaInitRequest, SaInitResponse,
+    FurtherAccepted, FurtherRequest, IkeSpi, Informational, KeyExchange, MessageError, Notify, NotifyType,
+    SaInitAccepted, SaInitRequest, SaInitResponse,
 };
 use std::sync::Arc;
 
@@ -166,6 +166,9 @@ impl HalfOpen {
         core: &mut Core,
         message: &Verified,
     ) -> State {
+        if message.header.exchange == ExchangeType::Informational && self.is_given_up(message) {
+            return self.given_up(frame, core);
+        }
         if message.header.exchange != ExchangeType::IkeAuth {
             // Nothing else is taken from a peer that has not said who it is.
             core.counters.drop(Drop::OutOfState);
@@ -191,6 +194,33 @@ impl HalfOpen {
             }
             stage => State::Responding(Box::new(Self { stage, answer, announces })),
         }
+    }
+
+    /// Whether a peer that has proved something, and to which we have, does not believe us (RFC 7296 §2.21.2).
+    fn is_given_up(&self, message: &Verified) -> bool {
+        let refused =
+            |request: Informational| Notify::is_among(NotifyType::AUTHENTICATION_FAILED, &request.notifies);
+        matches!(self.stage, Stage::AwaitingMore { .. })
+            && message.read(Informational::parse).is_ok_and(refused)
+    }
+
+    fn given_up(self: Box<Self>, frame: &mut Frame, core: &mut Core) -> State {
+        let Self { stage, answer, announces } = *self;
+        let (mut keyed, rounds) = match stage {
+            Stage::AwaitingMore { keyed, rounds } => (keyed, rounds),
+            stage => return State::Responding(Box::new(Self { stage, answer, announces })),
+        };
+        core.counters.failed = core.counters.failed.saturating_add(1);
+        let connection = Some(Arc::clone(&rounds.connection.name));
+        let verdict = Verdict::refused(NotifyType::AUTHENTICATION_FAILED);
+        core.event(Event::IkeFailed { sa: frame.id, connection, path: frame.path, verdict });
+        let id = frame.window.answering_id();
+        let envoy = Envoy { exchange: ExchangeType::Informational, response: true, id, limit: None };
+        let chain = Informational::default().emit();
+        if let Ok(datagrams) = keyed.crypt.seal(frame.spis, envoy, &chain, &mut *core.random) {
+            frame.send_answer(core, datagrams);
+        }
+        Closing::linger(keyed.crypt, frame, core, Retransmission::default())
     }
 
     /// Arithmetic is done.

@@ -45,9 +45,11 @@ fn certificates_are_sent_always_or_if_asked_for_or_never() {
     let always = length(SendCertificates::Always, RequestCertificates::Yes);
     let never = length(SendCertificates::Never, RequestCertificates::Yes);
     assert!(never + 300 < always, "{never} and {always}");
-    assert_eq!(length(SendCertificates::Always, RequestCertificates::No), always);
-    assert_eq!(length(SendCertificates::IfAsked, RequestCertificates::Yes), always);
-    assert_eq!(length(SendCertificates::IfAsked, RequestCertificates::No), never);
+    // Signatures differ in length by a byte or two.
+    let alike = |one: usize, other: usize| one.abs_diff(other) < 16;
+    assert!(alike(length(SendCertificates::Always, RequestCertificates::No), always));
+    assert!(alike(length(SendCertificates::IfAsked, RequestCertificates::Yes), always));
+    assert!(alike(length(SendCertificates::IfAsked, RequestCertificates::No), never));
     // The responder heeds what is asked in IKE_AUTH.
     let mut pair = established_with(2, |_, connection| {
         by_certificate(connection);

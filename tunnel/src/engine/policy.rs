@@ -21,8 +21,7 @@ pub(super) struct Policy {
     /// A successor carries what its predecessor did.
     shared: HashMap<(Owner, Arc<SelectorPair>), (Protection, usize)>,
     captures: u64,
-    /// All that is captured, but for what passes.
-    captured: BTreeMap<CaptureId, Arc<SelectorPair>>,
+    captured: BTreeMap<CaptureId, Captured>,
 }
 
 /// What a child carries, by its name.
@@ -41,6 +40,13 @@ pub(super) struct Shunt {
 struct Protection {
     rule: RuleId,
     capture: CaptureId,
+}
+
+/// What is captured, but for what passes.
+struct Captured {
+    all: Arc<SelectorPair>,
+    /// What was said of it last.
+    said: Arc<SelectorPair>,
 }
 
 /// The rule of a shunt. What is dropped has to come to us first.
@@ -169,8 +175,9 @@ impl Policy {
     fn capture(&mut self, actions: &mut VecDeque<Action>, selectors: &Arc<SelectorPair>) -> CaptureId {
         self.captures += 1;
         let capture = CaptureId(self.captures);
-        self.captured.insert(capture, Arc::clone(selectors));
-        actions.push_back(Action::Capture { capture, selectors: self.without_passed(selectors) });
+        let said = self.without_passed(selectors);
+        actions.push_back(Action::Capture { capture, selectors: Arc::clone(&said) });
+        self.captured.insert(capture, Captured { all: Arc::clone(selectors), said });
         capture
     }
 
@@ -180,15 +187,21 @@ impl Policy {
     }
 
     /// A shunt has come or gone: what is captured around it is captured otherwise if it passes anything.
-    fn capture_around(&self, actions: &mut VecDeque<Action>, shunt: &Shunt) {
+    fn capture_around(&mut self, actions: &mut VecDeque<Action>, shunt: &Shunt) {
         if shunt.fate != Fate::Bypass {
             return;
         }
-        let concerned = self.captured.iter().filter(|(_, selectors)| selectors.overlaps(&shunt.selectors));
-        actions.extend(concerned.map(|(capture, selectors)| Action::Capture {
-            capture: *capture,
-            selectors: self.without_passed(selectors),
-        }));
+        let around = self.captured.iter().filter(|(_, captured)| captured.all.overlaps(&shunt.selectors));
+        let changed = around.filter_map(|(capture, captured)| {
+            let left = self.without_passed(&captured.all);
+            (left != captured.said).then_some((*capture, left))
+        });
+        for (capture, selectors) in changed.collect::<Vec<_>>() {
+            if let Some(captured) = self.captured.get_mut(&capture) {
+                captured.said = Arc::clone(&selectors);
+            }
+            actions.push_back(Action::Capture { capture, selectors });
+        }
     }
 
     fn without_passed(&self, selectors: &Arc<SelectorPair>) -> Arc<SelectorPair> {
