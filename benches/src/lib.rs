@@ -5,3 +5,4 @@
 pub mod ike;
 pub mod meter;
 pub mod raw;
+pub mod worker;
