@@ -106,7 +106,7 @@ impl Sealer {
         let new = NewOutbound {
             owner: PEER,
             selectors: Arc::clone(&params.selectors),
-            sa: Arc::new(Sealing { child: params.spi, esp }),
+            sa: Arc::new(Sealing::new(params.spi, esp)),
             path: params.path,
             standing: Standing::Carrying,
         };
