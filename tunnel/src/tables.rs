@@ -1,5 +1,6 @@
 //! What control publishes and packet workers read: `esp`'s tables with what this crate adds to each SA.
 
+use crate::last_use::LastUse;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,8 @@ pub struct Sealing {
     pub child: Spi,
     /// What seals.
     pub esp: Outbound,
+    /// When it last sealed something.
+    pub used: LastUse,
 }
 
 /// The half of a child that opens.
@@ -28,6 +31,8 @@ pub struct Opening {
     pub owner: Owner,
     /// What opens.
     pub esp: Inbound,
+    /// When something authentic last came.
+    pub used: LastUse,
     /// Stands for the address that packets are expected from.
     expected: AtomicU64,
     /// When authentic packets were last told of, in nanoseconds.
@@ -37,7 +42,8 @@ pub struct Opening {
 impl Opening {
     /// A half that expects its packets from `remote`.
     pub fn new(child: Spi, owner: Owner, esp: Inbound, remote: SocketAddr) -> Self {
-        Self { child, owner, esp, expected: AtomicU64::new(stand_in(remote)), told: AtomicU64::new(0) }
+        let (expected, told) = (AtomicU64::new(stand_in(remote)), AtomicU64::new(0));
+        Self { child, owner, esp, used: LastUse::default(), expected, told }
     }
 
     /// Whether packets are expected from there.

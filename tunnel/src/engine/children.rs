@@ -4,6 +4,7 @@ use super::Engine;
 use super::requests::Item;
 use crate::action::{Action, CaptureId};
 use crate::event::Event;
+use crate::last_use::LastUse;
 use crate::tables::{Opening, Sealing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -191,7 +192,7 @@ impl Engine {
         let Some(known) = self.children.get(&install.child) else { return Ok(()) };
         let (owner, params) = (known.owner, &install.params);
         let esp = self.outbound(params).map_err(|KeyLengthError { .. }| Refused::Keys)?;
-        let sealing = Arc::new(Sealing { child: install.child, esp });
+        let sealing = Arc::new(Sealing { child: install.child, esp, used: LastUse::default() });
         let id = self
             .tables
             .install_outbound(NewOutbound {

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate::io::batch::{Arrival, Channel, Departure, ReceiveBatch, SendBatch};
+use tidegate::last_use::LastUse;
 use tidegate::notice::Notice;
 use tidegate::tables::{Opening, Sealing, Tables};
 use tidegate::worker::{Control, Incoming, Inward, Outgoing, Outward, PathMtus, Settings};
@@ -222,7 +223,7 @@ fn connect(
     to.tables.install_inbound(params.spi, Arc::new(opening));
     to.tables.publish();
     let esp = Outbound::new(Backend::Ring, params, &IvSecret::new([3; 16])).unwrap();
-    let sa = Arc::new(Sealing { child: sealing_child, esp });
+    let sa = Arc::new(Sealing { child: sealing_child, esp, used: LastUse::default() });
     let (selectors, path, standing) = (Arc::clone(&params.selectors), params.path, Standing::Carrying);
     let new = NewOutbound { owner: PEER, selectors, sa, path, standing };
     let id = from.tables.install_outbound(new).unwrap();
