@@ -35,6 +35,7 @@ use std::time::Duration;
 use tidegate_ike::crypto::{RING, Random, SystemRandom};
 use tidegate_ike::keys::KeySink;
 use tidegate_ike::pool::Pool;
+use tidegate_ike::tally::{Tallies, TallyOf};
 use tidegate_ike::{ApiMisuse, Sources, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Terminate { selection: Selection, reply: Reply<Result<usize, Error>> },
     Rekey { selection: Selection, reply: Reply<Result<usize, Error>> },
     Apply { mesh: Box<Mesh>, reply: Reply<Result<Changes, Error>> },
+    ResetTallies { which: TallyOf, reply: Reply<bool> },
     Shutdown { reply: Reply<()> },
     Ask(Question),
 }
@@ -65,6 +67,7 @@ pub(crate) enum Question {
     IsActive(Arc<str>, Reply<bool>),
     Status(Reply<Vec<ConnectionStatus>>),
     Counters(Reply<CountersReport>),
+    Tallies(Reply<Tallies>),
 }
 
 /// The other end of a request. A caller that does not wait any more is no reason to stop what it asked for.
@@ -300,6 +303,9 @@ impl Control {
                 let ticket = self.ticket(reply);
                 self.engine.rekey(now, &selection, ticket);
             }
+            Some(Command::ResetTallies { which, reply }) => {
+                let _ = reply.send(self.engine.reset_tallies(&which));
+            }
             Some(Command::Apply { mesh, reply }) => self.apply(&mesh, reply),
             Some(Command::Shutdown { reply }) => self.shut_down(Some(reply)),
             Some(Command::Ask(question)) => self.answer(question),
@@ -318,6 +324,9 @@ impl Control {
             }
             Question::Status(reply) => {
                 let _ = reply.send(self.engine.status(now));
+            }
+            Question::Tallies(reply) => {
+                let _ = reply.send(self.engine.tallies());
             }
             Question::Counters(reply) => {
                 let _ = reply.send(self.report());

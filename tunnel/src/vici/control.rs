@@ -6,13 +6,15 @@ use crate::manager::{Error, Events, TunnelManager};
 use crate::status::{ConnectionStatus, CountersReport};
 use futures_core::Stream;
 use std::fmt::Display;
+use tidegate_ike::ApiMisuse;
+use tidegate_ike::tally::{Tallies, TallyOf};
 
 /// Something that has connections, and does with them what clients ask for.
 ///
 /// A client that goes away, or whose time is over, drops the future it waited for; what was begun goes on.
 pub trait Control: Clone + Send + Sync + 'static {
     /// Why it did not do what it was asked for, in words that go to the client.
-    type Error: Display + Send;
+    type Error: Refusal;
     /// What happens from now on.
     type Events: Stream<Item = Event> + Send + Unpin + 'static;
 
@@ -31,8 +33,27 @@ pub trait Control: Clone + Send + Sync + 'static {
     /// What happened how often.
     fn counters(&self) -> impl Future<Output = Result<CountersReport, Self::Error>> + Send;
 
+    /// Messages and rekeyings, by connection.
+    fn tallies(&self) -> impl Future<Output = Result<Tallies, Self::Error>> + Send;
+
+    /// Begins some of them anew; true if there was something.
+    fn reset_tallies(&self, which: TallyOf) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
     /// Listens to what happens from now on.
     fn events(&self) -> Self::Events;
+}
+
+/// Why something was not done.
+pub trait Refusal: Display + Send + 'static {
+    /// Whether there is nothing of the name or number that was given.
+    fn is_about_nothing(&self) -> bool;
+}
+
+impl Refusal for Error {
+    fn is_about_nothing(&self) -> bool {
+        use ApiMisuse::{NoSuchChild, NoSuchConnection, NoSuchSa};
+        matches!(self, Self::Misuse(NoSuchConnection(_) | NoSuchChild(_) | NoSuchSa))
+    }
 }
 
 impl Control for TunnelManager {
@@ -57,6 +78,14 @@ impl Control for TunnelManager {
 
     async fn counters(&self) -> Result<CountersReport, Error> {
         self.counters().await
+    }
+
+    async fn tallies(&self) -> Result<Tallies, Error> {
+        self.tallies().await
+    }
+
+    async fn reset_tallies(&self, which: TallyOf) -> Result<bool, Error> {
+        self.reset_tallies(which).await
     }
 
     fn events(&self) -> Events {

@@ -13,11 +13,11 @@ use tidegate::status::{
     Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus, CountersReport, IkeSaStatus, TimesReport,
     Traffic,
 };
-use tidegate::vici::Control;
-use tidegate::vici::{Client, Server};
+use tidegate::vici::{Client, Control, Server};
 use tidegate_esp::AddressRange;
 use tidegate_ike::crypto::{RING, Secret, SystemRandom};
 use tidegate_ike::identity::{Identity, IdentityPattern};
+use tidegate_ike::tally::{Messages, Tallies, Tally, TallyOf};
 use tidegate_ike::{Config, Connection, Endpoint, Initiate, Now, SaId, Time, WallTime};
 use tokio::sync::{Notify, mpsc};
 
@@ -41,6 +41,7 @@ pub(crate) enum Asked {
     Initiate(Target),
     Terminate(Selection),
     Rekey(Selection),
+    Reset(TallyOf),
 }
 
 #[derive(Debug)]
@@ -51,6 +52,14 @@ impl fmt::Display for Refusal {
         f.write_str(self.0)
     }
 }
+
+impl tidegate::vici::Refusal for Refusal {
+    fn is_about_nothing(&self) -> bool {
+        self.0 == UNKNOWN.0
+    }
+}
+
+const UNKNOWN: Refusal = Refusal("there is no such thing");
 
 pub(crate) struct Listener(mpsc::UnboundedReceiver<Event>);
 
@@ -97,6 +106,7 @@ impl Fake {
             }
             "broken" => Err(Refusal("no answer for 30.0 s (the network)")),
             "absent" => Ok(0),
+            "unknown" => Err(UNKNOWN),
             _ => Ok(2),
         }
     }
@@ -128,6 +138,16 @@ impl Control for Fake {
 
     async fn counters(&self) -> Result<CountersReport, Refusal> {
         Ok(counters())
+    }
+
+    async fn tallies(&self) -> Result<Tallies, Refusal> {
+        Ok(tallies())
+    }
+
+    async fn reset_tallies(&self, which: TallyOf) -> Result<bool, Refusal> {
+        let known = !matches!(&which, TallyOf::Connection(name) if &**name != "edge-1");
+        self.note(Asked::Reset(which));
+        Ok(known)
     }
 
     fn events(&self) -> Listener {
@@ -246,6 +266,12 @@ pub(crate) fn counters() -> CountersReport {
     }
 }
 
+pub(crate) fn tallies() -> Tallies {
+    let init = Messages { requests_out: 3, answers_in: 2, ..Messages::default() };
+    let one = Tally { ike_rekeys_begun: 1, child_rekeys: 4, init, ..Tally::default() };
+    Tallies { all: Tally { invalid: 9, ..one }, by_connection: [("edge-1".into(), one)].into() }
+}
+
 /// A name of an IKE SA; an endpoint alone can make one.
 pub(crate) fn handle() -> SaId {
     let secret = Secret::new(vec![7; 32]);
@@ -271,6 +297,7 @@ pub(crate) fn ike_sa() -> IkeSaStatus {
         local: "192.0.2.1:4500".parse().expect("an address"),
         remote: "198.51.100.2:4500".parse().expect("an address"),
         nat: (false, true),
+        claims_nat: false,
         peer: Some("C=CN, O=fabedge.io, CN=edge-1".to_owned()),
         suite: Some("aes256gcm16-prfsha256-x25519".to_owned()),
         algorithms: Some(Algorithms {
@@ -310,7 +337,10 @@ pub(crate) fn child_sa(name: &str, spi_in: u32) -> ChildSaStatus {
         remote: vec!["10.2.0.0/24".to_owned()],
         received: Traffic { packets: 3, bytes: 252 },
         sent: Traffic { packets: 4, bytes: 336 },
+        received_ago: Some(2.5),
+        sent_ago: None,
         age: 60.0,
         rekey_in: Some(3000.0),
+        expires_in: Some(3960.0),
     }
 }

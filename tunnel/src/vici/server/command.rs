@@ -1,7 +1,7 @@
 //! What clients may ask for, and who does it.
 
 use super::event_name::EventName;
-use super::{Hall, order, query};
+use super::{Hall, counters, order, query};
 use crate::vici::control::Control;
 use crate::vici::message::Message;
 use crate::vici::names;
@@ -22,6 +22,10 @@ pub(super) enum Command {
     Initiate,
     Terminate,
     Rekey,
+    Redirect,
+    ListPolicies,
+    GetCounters,
+    ResetCounters,
     /// All connections with all that we know of them.
     Status,
     /// What happened how often.
@@ -52,6 +56,10 @@ impl Command {
             "initiate" => Self::Initiate,
             "terminate" => Self::Terminate,
             "rekey" => Self::Rekey,
+            "redirect" => Self::Redirect,
+            "list-policies" => Self::ListPolicies,
+            "get-counters" => Self::GetCounters,
+            "reset-counters" => Self::ResetCounters,
             "tidegate-status" => Self::Status,
             "tidegate-counters" => Self::Counters,
             _ => return None,
@@ -94,6 +102,10 @@ pub(super) async fn run<C: Control>(
         Command::Initiate => order::initiate(&hall, &arguments, &reply).await,
         Command::Terminate => order::terminate(&hall, &arguments, &reply).await,
         Command::Rekey => order::rekey(&hall, &arguments).await,
+        Command::Redirect => order::redirect(&arguments),
+        Command::ListPolicies => query::list_policies(&hall, &arguments, &reply).await,
+        Command::GetCounters => counters::get(&hall, &arguments).await,
+        Command::ResetCounters => counters::reset(&hall, &arguments).await,
         Command::Status => query::status(&hall, &arguments, &reply).await,
         Command::Counters => query::counters(&hall).await,
     }

@@ -9,10 +9,15 @@ pub(super) enum EventName {
     ControlLog,
     ListSa,
     ListConn,
+    ListPolicy,
     IkeUpdown,
     IkeRekey,
+    /// A peer, or we, are at another address.
+    IkeUpdate,
     ChildUpdown,
     ChildRekey,
+    /// Something that an operator should look at.
+    Alert,
     /// All that we tell of an event, for our own tools.
     Event,
     /// All that we know of a connection, for our own tools.
@@ -20,15 +25,18 @@ pub(super) enum EventName {
 }
 
 impl EventName {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Log,
         Self::ControlLog,
         Self::ListSa,
         Self::ListConn,
+        Self::ListPolicy,
         Self::IkeUpdown,
         Self::IkeRekey,
+        Self::IkeUpdate,
         Self::ChildUpdown,
         Self::ChildRekey,
+        Self::Alert,
         Self::Event,
         Self::Status,
     ];
@@ -39,10 +47,13 @@ impl EventName {
             Self::ControlLog => "control-log",
             Self::ListSa => "list-sa",
             Self::ListConn => "list-conn",
+            Self::ListPolicy => "list-policy",
             Self::IkeUpdown => "ike-updown",
             Self::IkeRekey => "ike-rekey",
+            Self::IkeUpdate => "ike-update",
             Self::ChildUpdown => "child-updown",
             Self::ChildRekey => "child-rekey",
+            Self::Alert => "alert",
             Self::Event => "tidegate-event",
             Self::Status => "tidegate-connection",
         }
@@ -54,6 +65,7 @@ impl EventName {
 
     /// Whether one has to look at SAs to raise it.
     pub(super) const fn shows_sas(self) -> bool {
-        matches!(self, Self::IkeUpdown | Self::IkeRekey | Self::ChildUpdown | Self::ChildRekey)
+        use EventName::{Alert, ChildRekey, ChildUpdown, IkeRekey, IkeUpdate, IkeUpdown};
+        matches!(self, IkeUpdown | IkeRekey | IkeUpdate | ChildUpdown | ChildRekey | Alert)
     }
 }
