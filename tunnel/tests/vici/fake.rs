@@ -106,6 +106,10 @@ impl Fake {
             }
             "broken" => Err(Refusal("no answer for 30.0 s (the network)")),
             "absent" => Ok(0),
+            "loud" => {
+                self.raise(&Event::Trouble { area: "test", message: "it is done".to_owned() });
+                Ok(1)
+            }
             "unknown" => Err(UNKNOWN),
             _ => Ok(2),
         }
