@@ -8,6 +8,7 @@ mod fake;
 mod hostile;
 mod manager;
 mod metrics;
+mod python;
 mod siege;
 mod socket;
 #[expect(dead_code, clippy::unwrap_used, reason = "what is there serves more tests than these")]
