@@ -9,6 +9,8 @@ mod events;
 mod failure;
 mod order;
 mod output;
+#[cfg(feature = "pages")]
+mod pages;
 mod pki;
 mod run;
 mod status;
@@ -49,6 +51,10 @@ enum Command {
     Pki(pki::Arguments),
     /// Shows three nodes at work in this process, without root, and says how fast they are
     Demo,
+    /// Writes man pages and completions for shells into a folder, for packages
+    #[cfg(feature = "pages")]
+    #[command(hide = true)]
+    Pages(pages::Arguments),
 }
 
 /// Where the daemon listens.
@@ -82,6 +88,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Command::Counters(arguments) => counters::run(&arguments).await,
             Command::Pki(arguments) => pki::run(&arguments),
             Command::Demo => demo::run().await,
+            #[cfg(feature = "pages")]
+            Command::Pages(arguments) => {
+                pages::run(&arguments, <Arguments as clap::CommandFactory>::command())
+            }
         }
     });
     match outcome {
