@@ -72,7 +72,7 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(identity) = Identity::from_payload(&id) {
         assert_eq!(identity.to_string().parse(), Ok(identity));
     }
-    for revocation in [Revocation::Strict, Revocation::Relaxed] {
+    for revocation in [Revocation::Strict, Revocation::IfUri, Revocation::Relaxed] {
         let mut store = TrustStore::new(WallTime(0), revocation);
         for anchor in ANCHORS.iter() {
             store.add_anchor(anchor).expect("a CA");

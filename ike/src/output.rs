@@ -1,12 +1,13 @@
 //! What the engine hands to its driver: datagrams, orders for the packet side, jobs, events.
 
-use crate::auth::{AuthFailure, Authenticated, SignTask, VerifyTask};
+use crate::auth::{AuthFailure, Authenticated, RevocationList, SignTask, VerifyTask, WantedList};
 use crate::crypto::{GroupId, KexError, PrivateValue, Provider, Random, Secret};
 use crate::event::Event;
 use crate::wire::AuthPayload;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tidegate_esp::{Params, Spi};
 
 /// One thing for the driver to do. They come in the order in which they must be done.
@@ -78,7 +79,7 @@ pub struct Install {
     /// The child that it belongs to, named by its inbound SPI.
     pub child: Spi,
     /// Name of the child's configuration.
-    pub name: std::sync::Arc<str>,
+    pub name: Arc<str>,
     /// The SA itself.
     pub params: Params,
     /// Whether traffic goes onto it at once; an inbound direction is always in use.
@@ -175,8 +176,22 @@ impl Job {
         self.id
     }
 
+    /// Revocation lists without which less can be said of a peer that has proven itself; whoever cannot get
+    /// them, or does not want to wait, runs the job without. This is arithmetic too.
+    pub fn wanted_lists(&self) -> Vec<WantedList> {
+        match &self.task {
+            Task::Verify(task) => task.wanted_lists(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Does the arithmetic. Nothing else of the engine waits for it.
     pub fn run(self, random: &mut dyn Random) -> JobDone {
+        self.run_with(random, &[])
+    }
+
+    /// The same with revocation lists that were got of those [wanted](Self::wanted_lists).
+    pub fn run_with(self, random: &mut dyn Random, lists: &[Arc<RevocationList>]) -> JobDone {
         let result = match self.task {
             Task::Respond { provider, group, peer } => {
                 TaskResult::Agreed(respond(provider, group, &peer, random))
@@ -185,7 +200,7 @@ impl Job {
                 private.agree(&peer).map(|shared| Agreement { shared, public: Vec::new() }),
             ),
             Task::Sign(task) => TaskResult::Signed(task.run(random)),
-            Task::Verify(task) => TaskResult::Verified(task.run()),
+            Task::Verify(task) => TaskResult::Verified(task.run_with(lists)),
         };
         JobDone { id: self.id, result }
     }

@@ -22,6 +22,19 @@ pub struct Pool {
     pub dns: Vec<IpAddr>,
     /// Subnets behind us, as address and prefix length.
     pub subnets: Vec<(IpAddr, u8)>,
+    /// Other attributes, as number and bytes.
+    pub attributes: Vec<(u16, Vec<u8>)>,
+}
+
+/// Who has what of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolReport {
+    /// The pool.
+    pub pool: Pool,
+    /// Addresses that peers have, and who has them.
+    pub held: Vec<(IpAddr, Identity)>,
+    /// Addresses that peers had last, and get again if they can.
+    pub remembered: Vec<(IpAddr, Identity)>,
 }
 
 /// All pools, and who has what.
@@ -72,6 +85,11 @@ impl Pools {
     /// Takes a pool away.
     pub(crate) fn remove(&mut self, name: &str) -> bool {
         self.pools.remove(name).is_some()
+    }
+
+    /// Who has what of all pools.
+    pub(crate) fn report(&self) -> Vec<PoolReport> {
+        self.pools.values().map(State::report).collect()
     }
 
     /// Answers a CFG_REQUEST: one address of each family that is asked for.
@@ -161,6 +179,13 @@ impl State {
         Some(address)
     }
 
+    fn report(&self) -> PoolReport {
+        let held = self.held.iter().map(|(address, holder)| (*address, holder.peer.clone())).collect();
+        let gone = self.last.iter().filter(|(_, address)| self.free.contains(address));
+        let remembered = gone.map(|(peer, address)| (*address, peer.clone())).collect();
+        PoolReport { pool: self.pool.clone(), held, remembered }
+    }
+
     /// Whether the peer may have this address: it is one of ours, and nobody else has it.
     fn is_for(&self, address: IpAddr, peer: &Identity) -> bool {
         self.pool.addresses.contains(address)
@@ -201,7 +226,9 @@ impl Pool {
             }
             IpAddr::V6(ip) => ConfigurationAttribute::Ip6Subnet(Some((ip, *length))),
         });
-        dns.chain(subnets).collect()
+        let others = self.attributes.iter();
+        let others = others.map(|(number, value)| ConfigurationAttribute::Other(*number, value.clone()));
+        dns.chain(subnets).chain(others).collect()
     }
 }
 

@@ -10,6 +10,7 @@
 //! - [`driver`] runs both: a task for control, threads for packets, jobs, lookups.
 //! - [`io`] has sockets and devices: TUN, a descriptor handed in, and a network stack in this process.
 //! - [`route`] makes the kernel send captured traffic into the device, and nothing of it elsewhere.
+//! - [`revocation`] gets lists of revoked certificates.
 //! - [`status`] and [`event`] are what can be seen from outside; [`vici`] shows it to other processes, [`log`]
 //!   and [`metrics`] to operators.
 //! - [`config`] reads `tidegate.toml`, [`daemon`] runs what it says, [`pki`] makes certificates.
@@ -96,6 +97,7 @@ pub mod mesh;
 pub mod metrics;
 pub mod notice;
 pub mod pki;
+pub mod revocation;
 pub mod route;
 pub mod status;
 pub mod tables;

@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::io::Device;
 use crate::io::udp::{Listen, Sockets};
 use crate::mesh::{Changes, Credentials, Defaults, Mesh, MeshError};
+use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
 use crate::status::{ConnectionStatus, CountersReport};
 use std::fmt;
@@ -23,7 +24,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::keys::KeySink;
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::tally::{Tallies, TallyOf};
 use tidegate_ike::{ApiMisuse, Verdict};
 use tokio::sync::{mpsc, oneshot};
@@ -50,6 +51,7 @@ pub struct Builder {
     device: Option<Arc<dyn Device>>,
     listen: Listen,
     state_folder: Option<PathBuf>,
+    fetcher: Option<Fetcher>,
     routes: Option<RouteSettings>,
     threads: Threads,
     key_sink: Option<Box<dyn KeySink>>,
@@ -88,6 +90,7 @@ impl TunnelManager {
             device: None,
             listen: Listen::default(),
             state_folder: None,
+            fetcher: None,
             routes: None,
             threads: Threads::default(),
             key_sink: None,
@@ -171,6 +174,11 @@ impl TunnelManager {
         self.ask(|reply| Command::Apply { mesh, reply }).await?
     }
 
+    /// Who has what of all pools.
+    pub async fn pools(&self) -> Result<Vec<PoolReport>, Error> {
+        self.ask(|reply| Command::Ask(Question::Pools(reply))).await
+    }
+
     /// What happens from now on.
     pub fn events(&self) -> Events {
         let (listener, inbox) = mpsc::channel(EVENTS);
@@ -238,6 +246,12 @@ impl Builder {
         Self { state_folder: Some(folder), ..self }
     }
 
+    /// Gets revocation lists that checks of peers lack. Without it there are only those that connections bring.
+    #[must_use]
+    pub fn revocation_lists(self, fetcher: Fetcher) -> Self {
+        Self { fetcher: Some(fetcher), ..self }
+    }
+
     /// Lets the kernel route into the device, which has to be a network interface. Its name, the sockets' ports
     /// and their mark are filled in.
     #[must_use]
@@ -287,6 +301,7 @@ impl Builder {
             sockets,
             listen: self.listen,
             state_folder: self.state_folder,
+            fetcher: self.fetcher,
             routes: self.routes,
             threads: self.threads,
             key_sink: self.key_sink,

@@ -1,7 +1,7 @@
 //! How we prove who we are.
 
 use super::algorithm::KeyKind;
-use super::{CertificateCheck, certificate, encoding};
+use super::{CertificateCheck, CertificateOutline, encoding};
 use crate::crypto::{Secret, SignatureError, SigningKey};
 use crate::identity::{DistinguishedName, Identity};
 use crate::wire::{CertificatePayload, IdPayload};
@@ -70,8 +70,7 @@ impl LocalCertificate {
         padding: RsaPadding,
     ) -> Result<Self, LocalAuthError> {
         let read = |(position, der): (usize, &Vec<u8>)| {
-            certificate::Outline::from_der(der)
-                .map_err(|check| LocalAuthError::Unreadable { position, check })
+            CertificateOutline::from_der(der).map_err(|check| LocalAuthError::Unreadable { position, check })
         };
         let outlines = chain.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
         let own = outlines.first().ok_or(LocalAuthError::Missing)?;
@@ -82,7 +81,7 @@ impl LocalCertificate {
         }
         // A root is of no use to the peer, which has it or does not trust it.
         let sent = chain.iter().zip(&outlines).enumerate();
-        let sent = sent.filter(|(at, (_, outline))| *at == 0 || !outline.self_issued);
+        let sent = sent.filter(|(at, (_, outline))| *at == 0 || !outline.is_self_issued());
         let sent = sent.map(|(_, (der, _))| der.clone()).collect();
         Ok(Self { sent, subject, key, padding })
     }

@@ -24,8 +24,9 @@ mod verify;
 
 pub use algorithm::{Algorithm, AlgorithmError, HashAlgorithm, KeyKind, accepted_hashes};
 pub use certificate::{
-    CertificateCheck, CertificateVerdict, EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, NameForm, Revocation,
-    RevocationListError, TrustStore, WhichCertificate,
+    CertificateCheck, CertificateOutline, CertificateVerdict, EndEntities, EndEntity, MAX_CHAIN,
+    MAX_CHAIN_LEN, NameForm, Revocation, RevocationList, RevocationListError, RevocationListOutline,
+    TrustStore, WantedList, WhichCertificate,
 };
 pub use failure::{AuthFailure, Blame, CannotSign, ExpectedMethod};
 pub use local::{LocalAuth, LocalAuthError, LocalCertificate, RsaPadding};

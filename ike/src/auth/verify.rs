@@ -3,7 +3,10 @@
 use super::algorithm::{Algorithm, HashAlgorithm, KeyKind, accepted_hashes};
 use super::failure::{AuthFailure, ExpectedMethod};
 use super::octets::psk_auth_by;
-use super::{RemoteAuth, RemoteCertificates, RemoteKeys, RsaSha1, encoding, method};
+use super::{
+    CertificateVerdict, EndEntity, RemoteAuth, RemoteCertificates, RemoteKeys, RevocationList, RsaSha1,
+    WantedList, encoding, method,
+};
 use crate::WallTime;
 use crate::crypto::{PrfId, Provider, SignatureEncoding, SignatureScheme, VerifyInput};
 use crate::identity::{Identity, IdentityPattern};
@@ -62,16 +65,48 @@ impl Authenticated {
 impl VerifyTask {
     /// Checks identity, certificates and AUTH.
     pub fn run(&self) -> Result<Authenticated, AuthFailure> {
-        let identity = Identity::from_payload(&self.id).map_err(AuthFailure::PeerIdentity)?;
-        if self.expected.matches(&identity).is_none() {
-            return Err(AuthFailure::IdentityMismatch { expected: self.expected.clone(), actual: identity });
-        }
+        self.run_with(&[])
+    }
+
+    /// The same with lists that were got of those [wanted](Self::wanted_lists).
+    pub fn run_with(&self, lists: &[Arc<RevocationList>]) -> Result<Authenticated, AuthFailure> {
+        let identity = self.claimed_identity()?;
         let valid_until = match &*self.remote {
             RemoteAuth::Psk(secret) => self.check_psk(secret).map(|()| None)?,
             RemoteAuth::RawKeys(keys) => self.check_pinned(keys).map(|()| None)?,
-            RemoteAuth::Certificates(wanted) => Some(self.check_certificates(wanted, &identity)?),
+            RemoteAuth::Certificates(wanted) => Some(self.check_certificates(wanted, &identity, lists)?),
         };
         Ok(Authenticated { identity, method: self.auth.method, valid_until })
+    }
+
+    /// Revocation lists that would tell more of the peer's certificates, and may be had somewhere. Only a peer
+    /// that has proven itself with a chain that holds otherwise makes us want any: nobody else is to have us
+    /// fetch things.
+    pub fn wanted_lists(&self) -> Vec<WantedList> {
+        match &*self.remote {
+            RemoteAuth::Certificates(wanted) => self.lists_lacking(wanted).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn lists_lacking(&self, wanted: &RemoteCertificates) -> Result<Vec<WantedList>, AuthFailure> {
+        let identity = self.claimed_identity()?;
+        first_good(self.chains(wanted, &identity), |chain| {
+            let surveyed = wanted.store.survey(self.provider, chain, &wanted.issuers, self.wall);
+            let (end_entity, lists) = surveyed.map_err(refused)?;
+            if !lists.is_empty() {
+                self.check_end_entity(wanted, &identity, &end_entity)?;
+            }
+            Ok(lists)
+        })
+    }
+
+    fn claimed_identity(&self) -> Result<Identity, AuthFailure> {
+        let identity = Identity::from_payload(&self.id).map_err(AuthFailure::PeerIdentity)?;
+        match self.expected.matches(&identity) {
+            Some(_) => Ok(identity),
+            None => Err(AuthFailure::IdentityMismatch { expected: self.expected.clone(), actual: identity }),
+        }
     }
 
     fn check_psk(&self, secret: &[u8]) -> Result<(), AuthFailure> {
@@ -89,23 +124,43 @@ impl VerifyTask {
         &self,
         wanted: &RemoteCertificates,
         identity: &Identity,
+        lists: &[Arc<RevocationList>],
     ) -> Result<WallTime, AuthFailure> {
         // A peer that proves itself in another way sends no certificate: the method says more.
         if self.auth.method == method::SHARED_KEY {
             return Err(self.wrong_method(ExpectedMethod::Signature));
         }
+        first_good(self.chains(wanted, identity), |chain| {
+            let verified = wanted.store.verify_with(self.provider, chain, &wanted.issuers, self.wall, lists);
+            let end_entity = verified.map_err(refused)?;
+            self.check_end_entity(wanted, identity, &end_entity)?;
+            Ok(end_entity.valid_until())
+        })
+    }
+
+    /// What the peer sent of certificates, or each that we know for its own: it need not send those
+    /// (RFC 7296 §3.6).
+    fn chains<'a>(&'a self, wanted: &'a RemoteCertificates, identity: &Identity) -> Vec<Vec<&'a [u8]>> {
         let sent = self.certificates.iter().filter(|it| it.encoding == encoding::X509);
-        let chain: Vec<&[u8]> = sent.map(|it| it.data.as_slice()).collect();
-        let end_entity = wanted
-            .store
-            .verify(self.provider, &chain, &wanted.issuers, self.wall)
-            .map_err(|verdict| AuthFailure::Certificate(Box::new(verdict)))?;
+        let sent: Vec<&[u8]> = sent.map(|it| it.data.as_slice()).collect();
+        if !sent.is_empty() {
+            return vec![sent];
+        }
+        wanted.store.known_for(identity).map(|known| vec![known]).collect()
+    }
+
+    /// The certificate is one of the peer's identity, and the peer has its key.
+    fn check_end_entity(
+        &self,
+        wanted: &RemoteCertificates,
+        identity: &Identity,
+        end_entity: &EndEntity,
+    ) -> Result<(), AuthFailure> {
         if !end_entity.certifies(identity) {
             let certified = end_entity.identities().to_vec();
             return Err(AuthFailure::IdentityNotCertified { identity: identity.clone(), certified });
         }
-        self.check_signature(end_entity.public_key(), wanted.rsa_sha1)?;
-        Ok(end_entity.valid_until())
+        self.check_signature(end_entity.public_key(), wanted.rsa_sha1)
     }
 
     /// A peer that sends its key (RFC 7670) has to send a pinned one; one that does not may have any of
@@ -168,6 +223,26 @@ impl VerifyTask {
     fn wrong_method(&self, expected: ExpectedMethod) -> AuthFailure {
         AuthFailure::MethodNotAllowed { expected, actual: self.auth.method }
     }
+}
+
+/// What comes of the first chain that does; where none does the first failure stands for all.
+fn first_good<T>(
+    chains: Vec<Vec<&[u8]>>,
+    check: impl Fn(&[&[u8]]) -> Result<T, AuthFailure>,
+) -> Result<T, AuthFailure> {
+    let mut failure = None;
+    for chain in chains {
+        match check(&chain) {
+            Ok(done) => return Ok(done),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    // A peer without any certificate fails as one.
+    failure.map_or_else(|| check(&[]), Err)
+}
+
+fn refused(verdict: CertificateVerdict) -> AuthFailure {
+    AuthFailure::Certificate(Box::new(verdict))
 }
 
 /// RFC 7427 §3: one octet of length, the algorithm, the signature.

@@ -26,7 +26,7 @@ use crate::exchange::informational;
 use crate::gate::Gate;
 use crate::keys::KeySink;
 use crate::output::{Framing, JobDone, Output, Outputs, Path};
-use crate::pool::{Pool, Pools};
+use crate::pool::{Pool, PoolReport, Pools};
 use crate::registry::Registry;
 use crate::sa::established::{Standing, Task};
 use crate::sa::initiate::{Attempt, Goal};
@@ -170,6 +170,11 @@ impl Endpoint {
     /// Takes a pool away; true if there was one.
     pub fn unload_pool(&mut self, name: &str) -> bool {
         self.core.pools.remove(name)
+    }
+
+    /// Who has what of all pools.
+    pub fn pools(&self) -> Vec<PoolReport> {
+        self.core.pools.report()
     }
 
     /// Says who knows which of our addresses leads to a peer. Without that it is the first that fits.

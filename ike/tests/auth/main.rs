@@ -6,3 +6,4 @@ mod identity;
 mod methods;
 mod revocation;
 mod support;
+mod wanted;

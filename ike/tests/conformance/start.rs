@@ -195,7 +195,8 @@ fn attributes_that_nobody_knows_are_left_out_of_the_reply() {
     b.pools = vec!["pool".into()];
     let mut pair = Pair::new(15, connection(End::A), b);
     let addresses = AddressRange::V4 { start: [10, 9, 0, 1].into(), end: [10, 9, 0, 9].into() };
-    pair.b.endpoint.load_pool(Pool { name: "pool".into(), addresses, dns: Vec::new(), subnets: Vec::new() });
+    let (dns, subnets, attributes) = (Vec::new(), Vec::new(), Vec::new());
+    pair.b.endpoint.load_pool(Pool { name: "pool".into(), addresses, dns, subnets, attributes });
     let mut stranger = Stranger::new(&mut pair);
     let mut request = stranger.proof();
     request.configuration = Some(Configuration {

@@ -22,6 +22,7 @@ fn pool(name: &str, prefix: &str) -> Pool {
         addresses: selector(prefix).addresses,
         dns: vec![ip("10.2.0.53"), ip("fd00:b::53")],
         subnets: vec![(ip("10.2.0.0"), 16), (ip("fd00:b::"), 64)],
+        attributes: Vec::new(),
     }
 }
 

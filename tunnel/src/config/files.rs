@@ -19,7 +19,7 @@ use tidegate_ike::crypto::{RING, Secret, SigningKey};
 use zeroize::Zeroizing;
 
 /// A clock that shows less is wrong: this version was made later. 2026-01-01.
-const BUILD: WallTime = WallTime(1_767_225_600);
+pub(crate) const BUILD: WallTime = WallTime(1_767_225_600);
 
 /// Nothing that belongs here is longer.
 const LONGEST: u64 = 1 << 20;
@@ -199,7 +199,7 @@ fn of_file<T>(path: &Path, result: Result<T, FileFault>) -> Result<T, Failure> {
 }
 
 /// Room for all of it is there from the start, so that no copy of a secret is left behind by growing.
-pub(super) fn contents(file: &File) -> Result<Vec<u8>, FileFault> {
+pub(crate) fn contents(file: &File) -> Result<Vec<u8>, FileFault> {
     let io = |error: std::io::Error| FileFault::Io(error.kind());
     let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
@@ -241,7 +241,7 @@ fn signing_key(bytes: &[u8]) -> Result<Arc<dyn SigningKey>, FileFault> {
 
 /// As strongSwan reads secrets: hexadecimal behind `0x`, base64 behind `0s`, else the text itself without
 /// the end of its line.
-fn shared_secret(bytes: &[u8]) -> Result<Secret, FileFault> {
+pub(crate) fn shared_secret(bytes: &[u8]) -> Result<Secret, FileFault> {
     let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let secret = match (text.strip_prefix(b"0x"), text.strip_prefix(b"0s")) {

@@ -21,6 +21,7 @@ mod values;
 
 pub use difference::Update;
 pub use files::Fingerprint;
+pub(crate) use files::{BUILD, contents, shared_secret};
 pub use mistake::{Fault, FileFault, Mistake, Mistakes, Place};
 pub use named::NamedConnection;
 pub use node::{DeviceKind, DeviceSettings, LogFormat, LogSettings, NodeSettings, Offload, RouteTable};
@@ -85,7 +86,7 @@ impl Configuration {
 
 fn read(path: &Path) -> Result<String, FileFault> {
     let file = std::fs::File::open(path).map_err(|error| FileFault::Io(error.kind()))?;
-    String::from_utf8(files::contents(&file)?).map_err(|_| FileFault::NotText)
+    String::from_utf8(contents(&file)?).map_err(|_| FileFault::NotText)
 }
 
 /// Reads on after a mistake, so that all of them are told at once; the result is no good then.

@@ -30,5 +30,5 @@ fn pool(context: &mut Context<'_>, section: &Section<'_>) -> Option<Pool> {
     let addresses = section.parse(context, "addresses", values::range);
     let dns = section.parse_all(context, "dns", values::ip);
     let subnets = section.parse_all(context, "subnets", values::prefix);
-    Some(Pool { name: name?.into(), addresses: addresses?, dns, subnets })
+    Some(Pool { name: name?.into(), addresses: addresses?, dns, subnets, attributes: Vec::new() })
 }

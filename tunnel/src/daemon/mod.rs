@@ -7,12 +7,14 @@
 //!    it is told to stop.
 //! 4. [`Daemon::shut_down`] ends the SAs at the peers.
 
+mod compat;
 mod device;
 mod log;
 mod notify;
 mod reload;
 mod watch;
 
+pub use compat::CHARON_FOLDER;
 pub use device::DeviceError;
 pub use log::LogError;
 pub use watch::{Stamps, Watch};
@@ -22,25 +24,30 @@ use crate::driver::StartError;
 use crate::io::udp::{Listen, RawEsp};
 use crate::keylog::KeyLog;
 use crate::log::Narrator;
+use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
 use crate::{Events, TunnelManager};
 use crate::{metrics, vici};
+use compat::{CHARON_SOCKET, Compat};
 use log::Log;
 use notify::Notifier;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What the command line says.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// The configuration.
-    pub config: PathBuf,
+    /// The configuration; without one all comes from clients.
+    pub config: Option<PathBuf>,
     /// Where the control socket is, in place of what the configuration says.
     pub vici: Option<PathBuf>,
+    /// The folder that has charon's files, to prove who we are by what they hold.
+    pub charon_compat: Option<PathBuf>,
 }
 
 /// Why the daemon does not run.
@@ -92,6 +99,7 @@ pub struct Daemon {
     log: Option<Log>,
     narrator: Narrator,
     notifier: Notifier,
+    compat: Option<Compat>,
     /// Services end with the daemon.
     _vici: vici::Server,
     _metrics: Option<metrics::Server>,
@@ -99,8 +107,8 @@ pub struct Daemon {
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(options: RunOptions) -> Result<(), RunError> {
-    let stamps = Stamps::of([&options.config]);
-    let configuration = Configuration::load(&options.config).map_err(RunError::Config)?;
+    let stamps = Stamps::of(&options.config);
+    let configuration = options.configuration().map_err(RunError::Config)?;
     let log = Log::install(&configuration.node.log).map_err(RunError::Log)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
@@ -112,7 +120,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     };
     let mut daemon = Daemon::start(options, configuration).await?;
     daemon.log = Some(log);
-    if stamps != Stamps::of([&daemon.options.config]) {
+    if stamps != Stamps::of(&daemon.options.config) {
         daemon.reload_and_tell().await;
     }
     let served = daemon.serve(stop).await;
@@ -137,14 +145,17 @@ impl Daemon {
             None => None,
         };
         let socket = &configuration.node.vici;
-        let vici = vici::Server::start(manager.clone(), socket);
+        let credentials = Arc::new(Mutex::new(vici::Credentials::new()));
+        let charon = options.charon_compat.clone();
+        let compat = charon.map(|path| Compat::start(path, Arc::clone(&credentials)));
+        let vici = vici::Server::with_credentials(manager.clone(), credentials, socket);
         let vici = vici.map_err(|error| RunError::Vici { path: socket.clone(), error })?;
         let watch = Watch::new(&configuration.files);
         tracing::info!(
             connections = configuration.connections.len(),
             "{} runs with {}",
             configuration.mesh.node.name,
-            options.config.display()
+            options.config.as_deref().unwrap_or(Path::new("what clients say")).display()
         );
         Ok(Self {
             options,
@@ -156,6 +167,7 @@ impl Daemon {
             log: None,
             narrator: Narrator::default(),
             notifier: Notifier::from_environment(),
+            compat,
             _vici: vici,
             _metrics: metrics,
         })
@@ -179,8 +191,12 @@ impl Daemon {
         loop {
             tokio::select! {
                 () = &mut stop => return Ok(()),
-                Some(()) = self.hangups.recv() => self.reload_and_tell().await,
+                Some(()) = self.hangups.recv() => {
+                    self.reread();
+                    self.reload_and_tell().await;
+                }
                 () = self.watch.changed() => self.reload_and_tell().await,
+                () = Compat::changed(&mut self.compat) => self.reread(),
                 event = self.events.next() => match event {
                     Some(event) => self.narrator.describe(&event).write(),
                     None => return Err(RunError::Stopped),
@@ -202,6 +218,12 @@ impl Daemon {
         self.manager.shutdown().await;
     }
 
+    fn reread(&mut self) {
+        if let Some(compat) = &mut self.compat {
+            compat.reload();
+        }
+    }
+
     async fn reload_and_tell(&mut self) {
         self.notifier.reloading();
         match self.reload().await {
@@ -218,10 +240,33 @@ impl Daemon {
 }
 
 impl RunOptions {
+    /// Reads the configuration, or makes one of a node that waits for clients.
+    fn configuration(&self) -> Result<Configuration, Mistakes> {
+        let Some(path) = &self.config else {
+            let name = host_name();
+            let mut configuration =
+                Configuration::from_text(&format!("[node]\nname = \"{name}\"\n"), Path::new("(none)"))?;
+            configuration.files.clear();
+            configuration.node.vici = CHARON_SOCKET.into();
+            return Ok(configuration);
+        };
+        Configuration::load(path)
+    }
+
     fn overrule(&self, node: &mut NodeSettings) {
         if let Some(vici) = &self.vici {
             node.vici.clone_from(vici);
         }
+    }
+}
+
+/// As the kernel knows it, if that can be a name of a node.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match name.trim() {
+        name if !name.is_empty() && name.bytes().all(is_plain) => name.to_owned(),
+        _ => "tidegate".to_owned(),
     }
 }
 
@@ -236,7 +281,12 @@ async fn manager(configuration: &Configuration) -> Result<TunnelManager, RunErro
         ..Listen::default()
     };
     let device = device::open(&node.device).map_err(RunError::Device)?;
-    let mut builder = TunnelManager::builder().device(device).listen(listen).state_folder(node.state.clone());
+    let fetcher = Fetcher::new(Some(node.state.join("crls")));
+    let mut builder = TunnelManager::builder()
+        .device(device)
+        .listen(listen)
+        .state_folder(node.state.clone())
+        .revocation_lists(fetcher);
     if node.device.kind == DeviceKind::Tun {
         builder = builder.routes(routes(node));
     }

@@ -11,7 +11,7 @@ impl Daemon {
     /// Reads the configuration again and does what it changes. With a mistake in it everything stays as it is.
     pub async fn reload(&mut self) -> Result<Update, Mistakes> {
         let before = Stamps::of(&self.configuration.files);
-        let mut new = match Configuration::load(&self.options.config) {
+        let mut new = match self.options.configuration() {
             Ok(new) => new,
             Err(mistakes) => {
                 // Any of them may be the one to be put right.

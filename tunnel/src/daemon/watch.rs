@@ -80,6 +80,11 @@ impl Watch {
         Self { stamps: Stamps::of(files), inotify: inotify.ok(), pending: false }
     }
 
+    /// What it watches.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.stamps.0.keys()
+    }
+
     /// Sees as well what has changed since `before`, in files that were known by then.
     #[must_use]
     pub fn since(mut self, before: &Stamps) -> Self {

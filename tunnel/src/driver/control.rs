@@ -22,6 +22,7 @@ use crate::io::udp::{Listen, Sockets};
 use crate::io::{Device, Wire};
 use crate::manager::Error;
 use crate::mesh::{Changes, Credentials, Mesh};
+use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
 use crate::status::{ConnectionStatus, CountersReport};
 use crate::tables::View;
@@ -34,7 +35,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_ike::crypto::{RING, Random, SystemRandom};
 use tidegate_ike::keys::KeySink;
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::tally::{Tallies, TallyOf};
 use tidegate_ike::{ApiMisuse, Sources, Transmit};
 use tokio::sync::{mpsc, oneshot};
@@ -68,6 +69,7 @@ pub(crate) enum Question {
     Status(Reply<Vec<ConnectionStatus>>),
     Counters(Reply<CountersReport>),
     Tallies(Reply<Tallies>),
+    Pools(Reply<Vec<PoolReport>>),
 }
 
 /// The other end of a request. A caller that does not wait any more is no reason to stop what it asked for.
@@ -81,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) listen: Listen,
     pub(crate) state_folder: Option<PathBuf>,
+    pub(crate) fetcher: Option<Fetcher>,
     pub(crate) routes: Option<RouteSettings>,
     pub(crate) threads: Threads,
     pub(crate) key_sink: Option<Box<dyn KeySink>>,
@@ -164,7 +167,7 @@ impl Control {
             inbox,
             spis,
             requests: parts.requests,
-            jobs: Jobs::new(),
+            jobs: Jobs::new(parts.fetcher),
             lookups: Lookups::new(),
             host,
             links: Links::new(parts.credentials, parts.state_folder),
@@ -330,6 +333,9 @@ impl Control {
             }
             Question::Counters(reply) => {
                 let _ = reply.send(self.report());
+            }
+            Question::Pools(reply) => {
+                let _ = reply.send(self.engine.pools());
             }
         }
     }

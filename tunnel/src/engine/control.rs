@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::policy::{Owner, PIECES_MAX};
 use tidegate_esp::{Flow, Spi, TrafficSelector};
-use tidegate_ike::pool::Pool;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::{ApiMisuse, Cause, Culprit, Now, SaId, Verdict};
 
 /// A rekey takes no longer than this, or has failed.
@@ -107,6 +107,11 @@ impl Engine {
     /// Takes a pool away; true if there was one.
     pub fn unload_pool(&mut self, name: &str) -> bool {
         self.ike.unload_pool(name)
+    }
+
+    /// Who has what of all pools.
+    pub fn pools(&self) -> Vec<PoolReport> {
+        self.ike.pools()
     }
 
     /// The names of all connections.

@@ -1,12 +1,15 @@
 //! What the server needs of whoever it is a server for.
 
+use crate::connection::Connection;
 use crate::engine::{Selection, Target};
 use crate::event::Event;
 use crate::manager::{Error, Events, TunnelManager};
 use crate::status::{ConnectionStatus, CountersReport};
 use futures_core::Stream;
 use std::fmt::Display;
+use std::sync::Arc;
 use tidegate_ike::ApiMisuse;
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::tally::{Tallies, TallyOf};
 
 /// Something that has connections, and does with them what clients ask for.
@@ -38,6 +41,28 @@ pub trait Control: Clone + Send + Sync + 'static {
 
     /// Begins some of them anew; true if there was something.
     fn reset_tallies(&self, which: TallyOf) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Names of all connections.
+    fn connections(&self) -> impl Future<Output = Result<Vec<Arc<str>>, Self::Error>> + Send;
+
+    /// Adds a connection, or replaces the one of this name with all its SAs.
+    fn load(&self, connection: Connection) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Makes a connection another: SAs stay, new ones are as it says now. Children that it has no more are
+    /// closed, and those that it did not have are started as it says.
+    fn update(&self, connection: Connection) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Takes a connection away with all its SAs.
+    fn unload(&self, name: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Adds a pool, or replaces the one of this name.
+    fn load_pool(&self, pool: Pool) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Takes a pool away; true if there was one.
+    fn unload_pool(&self, name: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Who has what of all pools.
+    fn pools(&self) -> impl Future<Output = Result<Vec<PoolReport>, Self::Error>> + Send;
 
     /// Listens to what happens from now on.
     fn events(&self) -> Self::Events;
@@ -86,6 +111,34 @@ impl Control for TunnelManager {
 
     async fn reset_tallies(&self, which: TallyOf) -> Result<bool, Error> {
         self.reset_tallies(which).await
+    }
+
+    async fn connections(&self) -> Result<Vec<Arc<str>>, Error> {
+        self.connections().await
+    }
+
+    async fn load(&self, connection: Connection) -> Result<(), Error> {
+        self.load(connection).await
+    }
+
+    async fn update(&self, connection: Connection) -> Result<(), Error> {
+        self.load(connection).await
+    }
+
+    async fn unload(&self, name: &str) -> Result<(), Error> {
+        self.unload(name).await
+    }
+
+    async fn load_pool(&self, pool: Pool) -> Result<(), Error> {
+        self.load_pool(pool).await
+    }
+
+    async fn unload_pool(&self, name: &str) -> Result<bool, Error> {
+        self.unload_pool(name).await
+    }
+
+    async fn pools(&self) -> Result<Vec<PoolReport>, Error> {
+        self.pools().await
     }
 
     fn events(&self) -> Events {

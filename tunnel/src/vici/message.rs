@@ -1,6 +1,7 @@
 //! The tree that packets carry.
 
 use std::fmt::Display;
+use zeroize::Zeroizing;
 
 /// A section: named values, lists and sections, in the order in which they were put in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +95,18 @@ impl Message {
         match self.get(name)? {
             Element::Value(value) => std::str::from_utf8(value).ok(),
             Element::List(_) | Element::Section(_) => None,
+        }
+    }
+
+    /// Takes the value of this name out, so that nothing of it is left behind.
+    pub fn take_secret(&mut self, name: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let at = self.elements.iter().position(|(candidate, _)| candidate == name)?;
+        match self.elements.remove(at) {
+            (_, Element::Value(value)) => Some(Zeroizing::new(value)),
+            other => {
+                self.elements.insert(at, other);
+                None
+            }
         }
     }
 

@@ -111,7 +111,7 @@ async fn a_hangup_reads_it_again() {
     let folder = Folder::new();
     let text = folder.configuration(&["one"]);
     folder.write("tidegate.toml", &text);
-    let options = RunOptions { config: folder.path("tidegate.toml"), vici: None };
+    let options = RunOptions { config: Some(folder.path("tidegate.toml")), vici: None, charon_compat: None };
     let configuration = Configuration::load(&options.config).expect("it makes sense");
     let mut daemon = Daemon::start(options, configuration).await.expect("it starts");
     folder.write("tidegate.toml", &format!("{text}{}", connection("two")));
@@ -128,7 +128,11 @@ async fn a_reload_says_what_it_has_done() {
     let folder = Folder::new();
     let text = folder.configuration(&["one", "two"]);
     folder.write("tidegate.toml", &text);
-    let options = RunOptions { config: folder.path("tidegate.toml"), vici: Some(folder.path("other.sock")) };
+    let options = RunOptions {
+        config: Some(folder.path("tidegate.toml")),
+        vici: Some(folder.path("other.sock")),
+        charon_compat: None,
+    };
     let configuration = Configuration::load(&options.config).expect("it makes sense");
     let mut daemon = Daemon::start(options, configuration).await.expect("it starts");
     assert!(folder.path("other.sock").exists() && !folder.path("vici.sock").exists());
@@ -147,7 +151,8 @@ async fn a_control_socket_that_cannot_be_had_is_told() {
     let folder = Folder::new();
     folder.write("tidegate.toml", &folder.configuration(&[]));
     let vici = Some(folder.path("peer.psk/vici.sock"));
-    let options = RunOptions { config: folder.path("tidegate.toml"), vici: vici.clone() };
+    let options =
+        RunOptions { config: Some(folder.path("tidegate.toml")), vici: vici.clone(), charon_compat: None };
     let configuration = Configuration::load(&options.config).expect("it makes sense");
     match Daemon::start(options, configuration).await.err().expect("a file is no folder") {
         RunError::Vici { path, .. } => assert_eq!(Some(path), vici),

@@ -104,7 +104,7 @@ pub(crate) fn ports() -> (u16, u16) {
 
 impl Running {
     pub(crate) async fn start(config: &Path) -> Self {
-        let options = RunOptions { config: config.to_owned(), vici: None };
+        let options = RunOptions { config: Some(config.to_owned()), vici: None, charon_compat: None };
         let configuration = Configuration::load(config).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let mut daemon = Daemon::start(options, configuration).await.expect("it starts");
         let manager = daemon.manager().clone();

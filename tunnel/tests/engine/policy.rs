@@ -119,6 +119,7 @@ fn virtual_addresses_come_and_go_with_their_sa_and_are_captured_as_long() {
             addresses: range,
             dns: Vec::new(),
             subnets: Vec::new(),
+            attributes: Vec::new(),
         });
         node.load(now, giving());
     });

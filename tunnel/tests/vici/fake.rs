@@ -1,5 +1,6 @@
 //! A daemon without tunnels, whose state is what a test makes it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tidegate::connection::Connection as Loaded;
 use tidegate::engine::{Selection, Target};
 use tidegate::event::Event;
 use tidegate::status::{
@@ -17,6 +19,7 @@ use tidegate::vici::{Client, Control, Server};
 use tidegate_esp::AddressRange;
 use tidegate_ike::crypto::{RING, Secret, SystemRandom};
 use tidegate_ike::identity::{Identity, IdentityPattern};
+use tidegate_ike::pool::{Pool, PoolReport};
 use tidegate_ike::tally::{Messages, Tallies, Tally, TallyOf};
 use tidegate_ike::{Config, Connection, Endpoint, Initiate, Now, SaId, Time, WallTime};
 use tokio::sync::{Notify, mpsc};
@@ -33,6 +36,8 @@ pub(crate) struct Fake {
 struct State {
     status: Vec<ConnectionStatus>,
     asked: Vec<Asked>,
+    connections: BTreeMap<String, Loaded>,
+    pools: Vec<PoolReport>,
     listeners: Vec<mpsc::UnboundedSender<Event>>,
 }
 
@@ -42,6 +47,9 @@ pub(crate) enum Asked {
     Terminate(Selection),
     Rekey(Selection),
     Reset(TallyOf),
+    Load(Arc<str>),
+    Update(Arc<str>),
+    Unload(Arc<str>),
 }
 
 #[derive(Debug)]
@@ -94,6 +102,29 @@ impl Fake {
             .retain(|listener| listener.send(event.clone()).is_ok());
     }
 
+    /// The connection of this name as it was loaded last.
+    pub(crate) fn connection(&self, name: &str) -> Option<Loaded> {
+        self.state.lock().expect("not poisoned").connections.get(name).cloned()
+    }
+
+    pub(crate) fn set_pools(&self, pools: Vec<PoolReport>) {
+        self.state.lock().expect("not poisoned").pools = pools;
+    }
+
+    fn take(&self, connection: Loaded, asked: fn(Arc<str>) -> Asked) -> Result<(), Refusal> {
+        let name = Arc::clone(connection.name());
+        self.note(asked(Arc::clone(&name)));
+        if &*name == "unloadable" {
+            return Err(Refusal("the engine does not take it"));
+        }
+        let mut state = self.state.lock().expect("not poisoned");
+        if state.status.iter().all(|known| known.name != *name) {
+            state.status.push(ConnectionStatus { name: name.to_string(), ..ConnectionStatus::default() });
+        }
+        state.connections.insert(name.to_string(), connection);
+        Ok(())
+    }
+
     fn note(&self, asked: Asked) {
         self.state.lock().expect("not poisoned").asked.push(asked);
     }
@@ -138,6 +169,45 @@ impl Control for Fake {
 
     async fn status(&self) -> Result<Vec<ConnectionStatus>, Refusal> {
         Ok(self.state.lock().expect("not poisoned").status.clone())
+    }
+
+    async fn connections(&self) -> Result<Vec<Arc<str>>, Refusal> {
+        let state = self.state.lock().expect("not poisoned");
+        Ok(state.status.iter().map(|connection| connection.name.as_str().into()).collect())
+    }
+
+    async fn load(&self, connection: Loaded) -> Result<(), Refusal> {
+        self.take(connection, Asked::Load)
+    }
+
+    async fn update(&self, connection: Loaded) -> Result<(), Refusal> {
+        self.take(connection, Asked::Update)
+    }
+
+    async fn unload(&self, name: &str) -> Result<(), Refusal> {
+        self.note(Asked::Unload(name.into()));
+        let mut state = self.state.lock().expect("not poisoned");
+        state.status.retain(|connection| connection.name != name);
+        state.connections.remove(name);
+        Ok(())
+    }
+
+    async fn load_pool(&self, pool: Pool) -> Result<(), Refusal> {
+        let mut state = self.state.lock().expect("not poisoned");
+        state.pools.retain(|report| report.pool.name != pool.name);
+        state.pools.push(PoolReport { pool, held: Vec::new(), remembered: Vec::new() });
+        Ok(())
+    }
+
+    async fn unload_pool(&self, name: &str) -> Result<bool, Refusal> {
+        let mut state = self.state.lock().expect("not poisoned");
+        let before = state.pools.len();
+        state.pools.retain(|report| *report.pool.name != *name);
+        Ok(state.pools.len() < before)
+    }
+
+    async fn pools(&self) -> Result<Vec<PoolReport>, Refusal> {
+        Ok(self.state.lock().expect("not poisoned").pools.clone())
     }
 
     async fn counters(&self) -> Result<CountersReport, Refusal> {

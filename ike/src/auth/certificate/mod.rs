@@ -7,20 +7,25 @@
 //! 1. clock and bounds (`store`),
 //! 2. the end entity's own certificate (`usage`),
 //! 3. a path to an anchor: each link first by what is cheap, then by signature (`path`),
-//! 4. names, issuers and revocation along the whole path (`constraints`, `revocation`).
+//! 4. names, issuers and revocation along the whole path (`constraints`, `revocation`). Lists that would tell
+//!    more, and where they are to be had, are `wanted`; nothing is fetched here.
 //!
 //! Each refusal is a [`CertificateVerdict`]: which check, on which certificate.
 
 mod constraints;
+mod outline;
 mod path;
 mod revocation;
 mod store;
 mod usage;
 mod verdict;
+mod wanted;
 
-pub use revocation::{Revocation, RevocationListError};
-pub use store::{EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, TrustStore};
+pub use outline::{CertificateOutline, RevocationListOutline};
+pub use revocation::{Revocation, RevocationList, RevocationListError};
+pub use store::{EndEntities, EndEntity, MAX_CHAIN, MAX_CHAIN_LEN, TrustStore};
 pub use verdict::{CertificateCheck, CertificateVerdict, NameForm, WhichCertificate};
+pub use wanted::WantedList;
 
 use super::algorithm::{Algorithm, AlgorithmError, KeyKind};
 use crate::WallTime;
@@ -30,7 +35,7 @@ use crate::wire::IdPayload;
 use der::asn1::{BitString, ObjectIdentifier};
 use der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage,
     NameConstraints, SubjectAltName, SubjectKeyIdentifier,
@@ -50,16 +55,6 @@ pub(super) struct Certificate {
     public_key: Vec<u8>,
     key: Result<KeyKind, SignatureError>,
     extensions: Extensions,
-}
-
-/// What we need to know of a certificate of our own.
-pub(super) struct Outline {
-    /// Whose it is, as it is encoded.
-    pub(super) subject: DistinguishedName,
-    /// Its key, as SubjectPublicKeyInfo in DER.
-    pub(super) public_key: Vec<u8>,
-    /// Issued under its own name.
-    pub(super) self_issued: bool,
 }
 
 /// What a signature covers, and the signature: the same for certificates and revocation lists.
@@ -148,14 +143,6 @@ fn alternative_identity(name: &GeneralName) -> Option<Identity> {
     }
 }
 
-impl Outline {
-    pub(super) fn from_der(der: &[u8]) -> Result<Self, CertificateCheck> {
-        let certificate = Certificate::from_der(der)?;
-        let self_issued = certificate.is_self_issued();
-        Ok(Self { subject: certificate.subject, public_key: certificate.public_key, self_issued })
-    }
-}
-
 impl Signed {
     /// `der` is a sequence of a body, an algorithm and a signature. The body is taken as it came: encoding
     /// it again might hide what was signed.
@@ -192,6 +179,22 @@ impl Extensions {
         Ok(read)
     }
 
+    /// Where the certificate says that its issuer's revocation list is to be had, as far as HTTP goes.
+    fn list_uris(&self) -> Vec<String> {
+        let points = self.distribution_points.iter().flat_map(|points| &points.0);
+        // Lists of another issuer or of some reasons only would not be taken.
+        let whole = points.filter(|point| point.reasons.is_none() && point.crl_issuer.is_none());
+        let names = whole.filter_map(|point| match &point.distribution_point {
+            Some(DistributionPointName::FullName(names)) => Some(names),
+            _ => None,
+        });
+        let uris = names.flatten().filter_map(|name| match name {
+            GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str()),
+            _ => None,
+        });
+        uris.filter(|uri| uri.len() <= LONGEST_URI && has_scheme(uri, "http")).map(str::to_owned).collect()
+    }
+
     fn take(&mut self, extension: &Extension) -> der::Result<()> {
         let value = extension.extn_value.as_bytes();
         match extension.extn_id {
@@ -222,6 +225,13 @@ impl Extensions {
 fn name(name: &x509_cert::name::Name) -> Result<DistinguishedName, CertificateCheck> {
     DistinguishedName::from_der(&encoded(name)?).map_err(|_| CertificateCheck::Malformed)
 }
+
+fn has_scheme(uri: &str, scheme: &str) -> bool {
+    uri.split_once("://").is_some_and(|(actual, _)| actual.eq_ignore_ascii_case(scheme))
+}
+
+/// Nobody needs longer ones.
+const LONGEST_URI: usize = 1024;
 
 fn encoded(value: &impl Encode) -> Result<Vec<u8>, CertificateCheck> {
     value.to_der().map_err(|_| CertificateCheck::Malformed)

@@ -4,7 +4,7 @@
 //! tried in all. Names and the cheap checks come before each signature, so that a heap of certificates
 //! which all claim to have issued each other costs no more than those few signatures.
 
-use super::store::TrustStore;
+use super::revocation::Evidence;
 use super::{Certificate, CertificateCheck, CertificateVerdict, Signed, constraints, revocation};
 use crate::WallTime;
 use crate::auth::algorithm::{HashAlgorithm, KeyKind};
@@ -19,7 +19,7 @@ const MAX_SIGNATURES: usize = 24;
 /// What a search goes by.
 pub(super) struct Search<'a> {
     provider: &'a Provider,
-    store: &'a TrustStore,
+    evidence: &'a Evidence<'a>,
     sent: &'a [Certificate],
     issuers: &'a [DistinguishedName],
     now: WallTime,
@@ -30,12 +30,12 @@ pub(super) struct Search<'a> {
 impl<'a> Search<'a> {
     pub(super) fn new(
         provider: &'a Provider,
-        store: &'a TrustStore,
+        evidence: &'a Evidence<'a>,
         sent: &'a [Certificate],
         issuers: &'a [DistinguishedName],
         now: WallTime,
     ) -> Self {
-        Self { provider, store, sent, issuers, now, signatures_left: MAX_SIGNATURES, failure: None }
+        Self { provider, evidence, sent, issuers, now, signatures_left: MAX_SIGNATURES, failure: None }
     }
 
     /// The first path that passes every check, from the end entity to the anchor. If there is none, the
@@ -52,7 +52,7 @@ impl<'a> Search<'a> {
 
     fn extend(&mut self, path: &mut Vec<&'a Certificate>) -> bool {
         let Some(last) = path.last().copied() else { return false };
-        let store = self.store;
+        let store = self.evidence.store;
         for anchor in store.anchors().iter().filter(|anchor| last.may_be_issued_by(anchor)) {
             let linked = self.link(path, last, anchor);
             path.push(anchor);
@@ -107,7 +107,7 @@ impl<'a> Search<'a> {
     fn check_whole(&self, path: &[&Certificate]) -> Result<(), CertificateVerdict> {
         constraints::check(path)?;
         self.check_issuers(path)?;
-        revocation::check(self.provider, self.store, path, self.now)
+        revocation::check(self.provider, self.evidence, path, self.now)
     }
 
     fn check_issuers(&self, path: &[&Certificate]) -> Result<(), CertificateVerdict> {

@@ -1,4 +1,4 @@
-//! Revocation lists (RFC 5280 §5, §6.3), from memory: nothing is fetched here.
+//! Revocation lists (RFC 5280 §5, §6.3), from memory.
 
 use super::store::TrustStore;
 use super::{Certificate, CertificateCheck, CertificateVerdict, Signed, encoded, oid, wall};
@@ -7,7 +7,7 @@ use crate::crypto::Provider;
 use crate::identity::DistinguishedName;
 use der::Decode;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::DistributionPointName;
@@ -21,6 +21,8 @@ pub enum Revocation {
     /// What a list revokes is refused; a missing or an old one does no harm.
     #[default]
     Relaxed,
+    /// As `Strict`, for certificates that say where lists can be had, or whose issuer is known to have one.
+    IfUri,
     /// Each certificate below the anchor needs a list of its issuer that is not out of date.
     Strict,
 }
@@ -37,11 +39,13 @@ pub enum RevocationListError {
     },
     /// A list that speaks for other issuers, or only of some reasons or of attribute certificates.
     Scope,
+    /// Not its issuer's: of another name, or not signed by it.
+    Issuer(Box<CertificateCheck>),
 }
 
-/// A revocation list, read once.
+/// A revocation list, read once. That it can be read says nothing of who has signed it.
 #[derive(Debug)]
-pub(super) struct RevocationList {
+pub struct RevocationList {
     signed: Signed,
     issuer: DistinguishedName,
     authority_key: Option<Vec<u8>>,
@@ -63,7 +67,8 @@ struct Scope {
 }
 
 impl RevocationList {
-    pub(super) fn from_der(der: &[u8]) -> Result<Self, RevocationListError> {
+    /// Reads a list in DER.
+    pub fn from_der(der: &[u8]) -> Result<Self, RevocationListError> {
         use RevocationListError::Malformed;
         let list = CertificateList::from_der(der).map_err(|_| Malformed)?;
         let body = list.tbs_cert_list;
@@ -89,6 +94,26 @@ impl RevocationList {
         Ok(read)
     }
 
+    /// Who is said to have issued it.
+    pub fn issuer(&self) -> &DistinguishedName {
+        &self.issuer
+    }
+
+    /// When it was made.
+    pub fn this_update(&self) -> WallTime {
+        self.this_update
+    }
+
+    /// When there will be a newer one.
+    pub fn next_update(&self) -> Option<WallTime> {
+        self.next_update
+    }
+
+    /// Made, and not yet to be replaced.
+    pub fn is_fresh(&self, now: WallTime) -> bool {
+        self.check_fresh(now).is_ok()
+    }
+
     /// RFC 5280 §5.2: a list with a critical extension that we do not know says nothing.
     fn take(&mut self, extension: &Extension) -> Result<(), RevocationListError> {
         let value = extension.extn_value.as_bytes();
@@ -108,14 +133,20 @@ impl RevocationList {
         Ok(())
     }
 
-    fn may_speak_for(&self, issuer: &Certificate, certificate: &Certificate) -> bool {
-        let keys = (&self.authority_key, &issuer.extensions.subject_key);
-        self.issuer == issuer.subject
-            && !matches!(keys, (Some(wanted), Some(held)) if wanted != held)
-            && self.scope.holds(certificate)
+    pub(super) fn may_speak_for(&self, issuer: &Certificate, certificate: &Certificate) -> bool {
+        self.is_named_by(issuer) && self.scope.holds(certificate)
     }
 
-    fn check_signature(&self, provider: &Provider, issuer: &Certificate) -> Result<(), CertificateCheck> {
+    fn is_named_by(&self, issuer: &Certificate) -> bool {
+        let keys = (&self.authority_key, &issuer.extensions.subject_key);
+        self.issuer == issuer.subject && !matches!(keys, (Some(wanted), Some(held)) if wanted != held)
+    }
+
+    pub(super) fn check_signature(
+        &self,
+        provider: &Provider,
+        issuer: &Certificate,
+    ) -> Result<(), CertificateCheck> {
         // RFC 5280 §6.3.3 (f)
         if issuer.extensions.key_usage.as_ref().is_some_and(|usage| !usage.crl_sign()) {
             return Err(CertificateCheck::RevocationListKeyUsage);
@@ -129,6 +160,11 @@ impl RevocationList {
         // Another thread may have been first, with the same key or with one of the same name.
         let _ = self.signed_by.set(issuer.public_key.clone());
         Ok(())
+    }
+
+    /// When it was made, and when the next one is due.
+    pub(super) fn times(&self) -> (WallTime, Option<WallTime>) {
+        (self.this_update, self.next_update)
     }
 
     fn check_fresh(&self, now: WallTime) -> Result<(), CertificateCheck> {
@@ -187,38 +223,69 @@ fn same_point(one: &DistributionPointName, other: &DistributionPointName) -> boo
     }
 }
 
+/// All that is known of what was revoked, and how much it matters.
+#[derive(Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    pub(super) mode: Revocation,
+    pub(super) store: &'a TrustStore,
+    /// Lists that came after the store was made.
+    pub(super) further: &'a [Arc<RevocationList>],
+}
+
 /// No certificate of the path, the anchor aside, is revoked.
 pub(super) fn check(
     provider: &Provider,
-    store: &TrustStore,
+    evidence: &Evidence<'_>,
     path: &[&Certificate],
     now: WallTime,
 ) -> Result<(), CertificateVerdict> {
-    if store.revocation() == Revocation::Off {
+    if evidence.mode == Revocation::Off {
         return Ok(());
     }
     for (certificate, issuer) in path.iter().zip(path.iter().skip(1)) {
-        let status = status(provider, store, certificate, issuer, now);
-        match (status, store.revocation()) {
-            (Err(CertificateCheck::Revoked), _) => return certificate.refuse(CertificateCheck::Revoked),
-            (Err(check), Revocation::Strict) => return certificate.refuse(check),
-            _ => {}
+        let Err(check) = status(provider, evidence, certificate, issuer, now) else { continue };
+        if check == CertificateCheck::Revoked {
+            return certificate.refuse(check);
+        }
+        let needed = match evidence.mode {
+            Revocation::Strict => true,
+            Revocation::IfUri => !uris(evidence.store, certificate, issuer).is_empty(),
+            Revocation::Off | Revocation::Relaxed => false,
+        };
+        if needed {
+            return certificate.refuse(check);
         }
     }
     Ok(())
 }
 
+/// Where a list for a certificate can be had: what it says itself, and what is known of its issuer.
+pub(super) fn uris(store: &TrustStore, certificate: &Certificate, issuer: &Certificate) -> Vec<String> {
+    let mut uris = certificate.extensions.list_uris();
+    for uri in store.list_uris(issuer) {
+        if !uris.contains(uri) {
+            uris.push(uri.clone());
+        }
+    }
+    uris.truncate(MAX_URIS);
+    uris
+}
+
+/// Addresses of one list that are looked at.
+const MAX_URIS: usize = 8;
+
 /// The newest list of the issuer decides. One that is out of date still tells what was revoked.
-fn status(
+pub(super) fn status(
     provider: &Provider,
-    store: &TrustStore,
+    evidence: &Evidence<'_>,
     certificate: &Certificate,
     issuer: &Certificate,
     now: WallTime,
 ) -> Result<(), CertificateCheck> {
     let mut failure = CertificateCheck::NoRevocationList;
     let mut newest: Option<&RevocationList> = None;
-    for list in store.revocation_lists().iter().filter(|list| list.may_speak_for(issuer, certificate)) {
+    let lists = evidence.store.revocation_lists().iter().chain(evidence.further.iter().map(Arc::as_ref));
+    for list in lists.filter(|list| list.may_speak_for(issuer, certificate)) {
         match list.check_signature(provider, issuer) {
             Ok(()) if newest.is_none_or(|newest| newest.this_update < list.this_update) => {
                 newest = Some(list);
@@ -242,6 +309,7 @@ impl fmt::Display for RevocationListError {
                 write!(f, "a revocation list with the unknown critical extension {oid}")
             }
             Self::Scope => write!(f, "a revocation list of other issuers or of some reasons only"),
+            Self::Issuer(check) => write!(f, "not a revocation list of its issuer: {check}"),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What we trust: anchors, intermediates and revocation lists.
 
 use super::path::Search;
-use super::revocation::{Revocation, RevocationList, RevocationListError};
+use super::revocation::{Evidence, Revocation, RevocationList, RevocationListError};
+use super::wanted::{self, WantedList};
 use super::{Certificate, CertificateCheck, CertificateVerdict, WhichCertificate};
 use crate::WallTime;
 use crate::auth::encoding;
@@ -10,6 +11,7 @@ use crate::identity::{DistinguishedName, Identity};
 use crate::wire::CertificatePayload;
 use ring::digest;
 use std::fmt;
+use std::sync::Arc;
 
 /// Certificates that we read from one peer.
 pub const MAX_CHAIN: usize = 10;
@@ -23,6 +25,19 @@ pub struct TrustStore {
     anchors: Vec<Certificate>,
     intermediates: Vec<Certificate>,
     revocation_lists: Vec<RevocationList>,
+    known: Vec<Certificate>,
+    end_entities: EndEntities,
+    list_uris: Vec<(DistinguishedName, String)>,
+}
+
+/// Which end entities do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EndEntities {
+    /// Those with a path to an anchor, and those that are known themselves.
+    #[default]
+    Certified,
+    /// None but those that are known themselves.
+    Known,
 }
 
 /// A peer's certificate that passed every check; only [`TrustStore::verify`] makes one.
@@ -45,6 +60,9 @@ impl TrustStore {
             anchors: Vec::new(),
             intermediates: Vec::new(),
             revocation_lists: Vec::new(),
+            known: Vec::new(),
+            end_entities: EndEntities::default(),
+            list_uris: Vec::new(),
         }
     }
 
@@ -66,6 +84,23 @@ impl TrustStore {
         Ok(())
     }
 
+    /// Adds a peer's own certificate, in DER: it does without a path to an anchor, and the peer need not send
+    /// it.
+    pub fn add_known(&mut self, der: &[u8]) -> Result<(), CertificateVerdict> {
+        self.known.push(read(der, 0)?);
+        Ok(())
+    }
+
+    /// Says which end entities do.
+    pub fn accept(&mut self, end_entities: EndEntities) {
+        self.end_entities = end_entities;
+    }
+
+    /// Adds a place to ask for the revocation list of a CA, besides what certificates say themselves.
+    pub fn add_list_uri(&mut self, issuer: DistinguishedName, uri: String) {
+        self.list_uris.push((issuer, uri));
+    }
+
     /// Checks what a peer sent, its own certificate first, each in DER. If `issuers` is not empty, one of
     /// them has to be among the CAs of the path.
     pub fn verify(
@@ -75,6 +110,49 @@ impl TrustStore {
         issuers: &[DistinguishedName],
         now: WallTime,
     ) -> Result<EndEntity, CertificateVerdict> {
+        self.verify_with(provider, chain, issuers, now, &[])
+    }
+
+    /// The same with further lists, made since the store was.
+    pub fn verify_with(
+        &self,
+        provider: &Provider,
+        chain: &[&[u8]],
+        issuers: &[DistinguishedName],
+        now: WallTime,
+        further: &[Arc<RevocationList>],
+    ) -> Result<EndEntity, CertificateVerdict> {
+        let evidence = Evidence { mode: self.revocation, store: self, further };
+        self.search(provider, chain, (issuers, now), &evidence, EndEntity::new)
+    }
+
+    /// Checks all but that lists are missing or out of date, and tells of those that are and may be had
+    /// somewhere.
+    pub(in crate::auth) fn survey(
+        &self,
+        provider: &'static Provider,
+        chain: &[&[u8]],
+        issuers: &[DistinguishedName],
+        now: WallTime,
+    ) -> Result<(EndEntity, Vec<WantedList>), CertificateVerdict> {
+        let mode = match self.revocation {
+            Revocation::Off => Revocation::Off,
+            Revocation::Relaxed | Revocation::IfUri | Revocation::Strict => Revocation::Relaxed,
+        };
+        let evidence = Evidence { mode, store: self, further: &[] };
+        self.search(provider, chain, (issuers, now), &evidence, |leaf, path| {
+            (EndEntity::new(leaf, path), wanted::lists(provider, &evidence, path, now))
+        })
+    }
+
+    fn search<T>(
+        &self,
+        provider: &Provider,
+        chain: &[&[u8]],
+        (issuers, now): (&[DistinguishedName], WallTime),
+        evidence: &Evidence<'_>,
+        found: impl FnOnce(&Certificate, &[&Certificate]) -> T,
+    ) -> Result<T, CertificateVerdict> {
         let general = |check| Err(CertificateVerdict::general(check));
         if now < self.build {
             return general(CertificateCheck::ClockBehindBuild { now, build: self.build });
@@ -87,10 +165,19 @@ impl TrustStore {
         }
         let Some((leaf, others)) = chain.split_first() else { return general(CertificateCheck::Missing) };
         let leaf = read(leaf, 0)?;
+        let known = self.known.iter().any(|known| known.der == leaf.der);
+        if self.end_entities == EndEntities::Known && !known {
+            return leaf.refuse(CertificateCheck::NotKnown);
+        }
         leaf.check_end_entity(now)?;
         let (sent, unread) = read_all(others);
-        match Search::new(provider, self, &sent, issuers, now).run(&leaf) {
-            Ok(path) => Ok(EndEntity::new(&leaf, &path)),
+        match Search::new(provider, evidence, &sent, issuers, now).run(&leaf) {
+            Ok(path) => Ok(found(&leaf, &path)),
+            Err(verdict)
+                if verdict.check == CertificateCheck::NoTrustedIssuer && known && issuers.is_empty() =>
+            {
+                Ok(found(&leaf, &[&leaf]))
+            }
             // The link that is missing may be the one that could not be read.
             Err(verdict) if verdict.check == CertificateCheck::NoTrustedIssuer => {
                 Err(unread.unwrap_or(verdict))
@@ -111,6 +198,16 @@ impl TrustStore {
         }
     }
 
+    /// Certificates that need not be sent by who has this identity, in DER.
+    pub(in crate::auth) fn known_for(&self, identity: &Identity) -> impl Iterator<Item = &[u8]> {
+        let whose = move |known: &&Certificate| known.identities().contains(identity);
+        self.known.iter().filter(whose).map(|known| known.der.as_slice())
+    }
+
+    pub(super) fn list_uris(&self, issuer: &Certificate) -> impl Iterator<Item = &String> {
+        self.list_uris.iter().filter(|(name, _)| *name == issuer.subject).map(|(_, uri)| uri)
+    }
+
     pub(super) fn anchors(&self) -> &[Certificate] {
         &self.anchors
     }
@@ -121,10 +218,6 @@ impl TrustStore {
 
     pub(super) fn intermediates(&self) -> &[Certificate] {
         &self.intermediates
-    }
-
-    pub(super) fn revocation(&self) -> Revocation {
-        self.revocation
     }
 
     pub(super) fn revocation_lists(&self) -> &[RevocationList] {
@@ -208,6 +301,8 @@ impl fmt::Debug for TrustStore {
             .field("anchors", &subjects)
             .field("intermediates", &self.intermediates.len())
             .field("revocation_lists", &self.revocation_lists.len())
-            .finish()
+            .field("known", &self.known.len())
+            .field("end_entities", &self.end_entities)
+            .finish_non_exhaustive()
     }
 }

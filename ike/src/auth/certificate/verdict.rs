@@ -147,6 +147,8 @@ pub enum CertificateCheck {
     },
     /// More names against more constraints than we compare.
     TooManyNames,
+    /// None of the certificates that are known, where no other will do.
+    NotKnown,
     /// No allowed CA among its issuers.
     IssuerNotAllowed,
     /// Its issuer revoked it.
@@ -214,7 +216,10 @@ impl CertificateVerdict {
             | Check::RevocationListNotYetValid { .. }
             | Check::RevocationListSignature
             | Check::RevocationListKeyUsage => Blame::Us,
-            Check::NoTrustedIssuer | Check::IssuerNotAllowed | Check::NotYetValid { .. } => Blame::Either,
+            Check::NoTrustedIssuer
+            | Check::NotKnown
+            | Check::IssuerNotAllowed
+            | Check::NotYetValid { .. } => Blame::Either,
             Check::Malformed | Check::TooMany { .. } | Check::TooLong { .. } | Check::Signature(_) => {
                 Blame::Protocol
             }
@@ -280,6 +285,7 @@ impl fmt::Display for CertificateCheck {
                 write!(f, "its {form} is constrained in a way that is not understood")
             }
             Self::TooManyNames => write!(f, "too many names and constraints"),
+            Self::NotKnown => write!(f, "not one of those that were asked for"),
             Self::IssuerNotAllowed => write!(f, "none of its issuers is an allowed one"),
             Self::Revoked => write!(f, "revoked"),
             Self::NoRevocationList => write!(f, "no revocation list of its issuer"),

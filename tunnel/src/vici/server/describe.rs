@@ -118,12 +118,17 @@ pub(super) fn connection(connection: &ConnectionStatus) -> Message {
         .with("version", "IKEv2")
         .with_section("local-1", Message::new().with("id", &connection.local_id))
         .with_section("remote-1", Message::new().with("id", &connection.remote_id))
-        .with_section("children", children)
-        .with("tidegate-state", connection.state)
-        .with("tidegate-failures", connection.failures);
+        .with_section("children", children);
+    put_state(&mut section, connection);
+    Message::new().with_section(&connection.name, section)
+}
+
+/// How a connection fares, which charon does not tell.
+pub(super) fn put_state(section: &mut Message, connection: &ConnectionStatus) {
+    section.put("tidegate-state", connection.state);
+    section.put("tidegate-failures", connection.failures);
     section.put_some("tidegate-retry-in", connection.retry_in.map(seconds));
     section.put_some("tidegate-verdict", connection.last_verdict.as_ref());
-    Message::new().with_section(&connection.name, section)
 }
 
 fn or_any(addresses: &[String]) -> Vec<&str> {

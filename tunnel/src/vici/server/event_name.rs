@@ -10,6 +10,8 @@ pub(super) enum EventName {
     ListSa,
     ListConn,
     ListPolicy,
+    ListCert,
+    ListAuthority,
     IkeUpdown,
     IkeRekey,
     /// A peer, or we, are at another address.
@@ -25,12 +27,14 @@ pub(super) enum EventName {
 }
 
 impl EventName {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Log,
         Self::ControlLog,
         Self::ListSa,
         Self::ListConn,
         Self::ListPolicy,
+        Self::ListCert,
+        Self::ListAuthority,
         Self::IkeUpdown,
         Self::IkeRekey,
         Self::IkeUpdate,
@@ -48,6 +52,8 @@ impl EventName {
             Self::ListSa => "list-sa",
             Self::ListConn => "list-conn",
             Self::ListPolicy => "list-policy",
+            Self::ListCert => "list-cert",
+            Self::ListAuthority => "list-authority",
             Self::IkeUpdown => "ike-updown",
             Self::IkeRekey => "ike-rekey",
             Self::IkeUpdate => "ike-update",

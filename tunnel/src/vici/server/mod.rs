@@ -4,7 +4,8 @@
 //! 2. [`Server`] gives clients their seats, up to a limit; past it, one that has long been idle makes room.
 //! 3. `session` talks with one of them, in a task of its own.
 //! 4. `command` does what they ask for: `query` and `counters` show, `order` changes, `selection` reads which
-//!    SAs are meant, `describe` finds the words.
+//!    SAs are meant, `describe` finds the words; `connections` and `pools` are for what is loaded, and
+//!    `credentials` is for what ends prove who they are by.
 //! 5. `pump` turns events into what clients have registered for, once for all of them; `album` has the SAs that
 //!    they are about, and `alert` what somebody should look at.
 //!
@@ -14,11 +15,14 @@
 mod album;
 mod alert;
 mod command;
+mod connections;
 mod counters;
+mod credentials;
 mod describe;
 mod event_name;
 mod listen;
 mod order;
+mod pools;
 mod pump;
 mod query;
 mod seats;
@@ -26,14 +30,17 @@ mod selection;
 mod session;
 
 use super::control::Control;
+use super::credentials::Credentials;
+use super::registry::Registry;
 use listen::Place;
+use pools::Pools;
 use pump::{Happening, Mark};
 use seats::Seats;
 use session::Presence;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
@@ -58,23 +65,33 @@ impl Server {
     ///
     /// To be called within a tokio runtime.
     pub fn start(control: impl Control, path: &Path) -> io::Result<Self> {
+        Self::with_credentials(control, Arc::default(), path)
+    }
+
+    /// The same with credentials that others have a hand in too.
+    pub fn with_credentials(
+        control: impl Control,
+        credentials: Arc<Mutex<Credentials>>,
+        path: &Path,
+    ) -> io::Result<Self> {
         let (listener, place) = listen::open(path)?;
-        let (hall, marks) = Hall::new(control);
+        let (hall, marks) = Hall::new(control, credentials);
         Ok(Self { accepting: tokio::spawn(accept(Arc::new(hall), marks, listener, place)) })
     }
 }
 
 /// Talks with one client over a stream that is there already, until it goes away or has to.
 pub async fn serve<C: Control>(control: C, stream: impl AsyncRead + AsyncWrite + Send + Unpin) {
-    let (hall, marks) = Hall::new(control);
+    let (hall, marks) = Hall::new(control, Arc::default());
     let hall = Arc::new(hall);
     let presence = Arc::new(Presence::new(hall.started));
     let (input, output) = tokio::io::split(stream);
     let mut talking = std::pin::pin!(session::run(hall.clone(), input, output, presence));
+    let following = async { tokio::join!(pump::run(hall.clone(), marks), connections::follow(hall.clone())) };
     tokio::select! {
         () = &mut talking => {}
         // There will be no more events; commands are answered all the same.
-        () = pump::run(hall, marks) => talking.await,
+        _ = following => talking.await,
     }
 }
 
@@ -87,6 +104,10 @@ impl Drop for Server {
 /// What all sessions share.
 struct Hall<C> {
     control: C,
+    /// Never held across an await.
+    credentials: Arc<Mutex<Credentials>>,
+    registry: Registry,
+    pools: Pools,
     started: Instant,
     since: SystemTime,
     happenings: broadcast::Sender<Arc<Happening>>,
@@ -96,10 +117,13 @@ struct Hall<C> {
 }
 
 impl<C: Control> Hall<C> {
-    fn new(control: C) -> (Self, mpsc::Receiver<Mark>) {
+    fn new(control: C, credentials: Arc<Mutex<Credentials>>) -> (Self, mpsc::Receiver<Mark>) {
         let (marks, receiver) = mpsc::channel(MARKS);
         let hall = Self {
             control,
+            credentials,
+            registry: Registry::default(),
+            pools: Pools::default(),
             started: Instant::now(),
             since: SystemTime::now(),
             happenings: broadcast::Sender::new(HAPPENINGS),
@@ -117,6 +141,11 @@ impl<C: Control> Hall<C> {
             let _ = passed.await;
         }
     }
+
+    /// What they hold makes sense after each step, so that one who panicked has left no harm.
+    fn credentials(&self) -> MutexGuard<'_, Credentials> {
+        self.credentials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Takes clients in. All their tasks end with this one, and the socket goes.
@@ -130,6 +159,7 @@ async fn accept<C: Control>(
     let mut tasks = JoinSet::new();
     let mut seats = Seats::new();
     let pump = tasks.spawn(pump::run(hall.clone(), marks)).id();
+    tasks.spawn(connections::follow(hall.clone()));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {

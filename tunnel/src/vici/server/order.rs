@@ -32,6 +32,9 @@ pub(super) async fn initiate<C: Control>(hall: &Hall<C>, arguments: &Message, re
         Ok(order) => order,
         Err(answer) => return answer,
     };
+    if let Some(lacking) = hall.registry.obstacle(&hall.control, &hall.credentials, &target).await {
+        return failure(lacking);
+    }
     let control = hall.control.clone();
     match order.carry_out(hall, reply, async move { control.initiate(target).await }).await {
         Some(Ok(())) => success(),

@@ -126,30 +126,6 @@ pub(super) async fn list_policies<C: Control>(hall: &Hall<C>, arguments: &Messag
     Message::new()
 }
 
-/// Streams the connections as they are configured.
-pub(super) async fn list_conns<C: Control>(hall: &Hall<C>, arguments: &Message, reply: &Reply) -> Message {
-    if reply.wants(EventName::ListConn) {
-        let status = match hall.control.status().await {
-            Ok(status) => status,
-            Err(error) => return failure(error),
-        };
-        for connection in status {
-            if arguments.text("ike").is_none_or(|name| name == connection.name) {
-                reply.stream(EventName::ListConn, describe::connection(&connection)).await;
-            }
-        }
-    }
-    Message::new()
-}
-
-/// The names of all connections.
-pub(super) async fn get_conns<C: Control>(hall: &Hall<C>) -> Message {
-    match hall.control.status().await {
-        Ok(status) => Message::new().with_list("conns", status.iter().map(|connection| &connection.name)),
-        Err(error) => failure(error),
-    }
-}
-
 /// Streams all that is known of each connection.
 pub(super) async fn status<C: Control>(hall: &Hall<C>, arguments: &Message, reply: &Reply) -> Message {
     if reply.wants(EventName::Status) {
