@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidegate::connection::Connection;
-use tidegate::engine::{Selection, Target};
+use tidegate::engine::{Manner, Selection, Target};
 use tidegate::event::Event;
+use tidegate::io::udp::RawEsp;
 use tidegate::status::{ConfiguredChild, ConnectionStatus, CountersReport};
 use tidegate::vici::codec::{decode, encode};
 use tidegate::vici::packet::{MAX_PACKET, Packet};
@@ -174,8 +175,20 @@ impl Control for Daemon {
         self.outcome(&name).await.map(drop)
     }
 
-    async fn terminate(&self, selection: Selection) -> Result<usize, No> {
+    async fn terminate(&self, selection: Selection, _: Manner) -> Result<usize, No> {
         self.of(selection).await
+    }
+
+    async fn reauthenticate(&self, selection: Selection) -> Result<usize, No> {
+        self.of(selection).await
+    }
+
+    async fn install(&self, target: Target) -> Result<(), No> {
+        self.initiate(target).await
+    }
+
+    async fn uninstall(&self, target: Target) -> Result<(), No> {
+        self.initiate(target).await
     }
 
     async fn rekey(&self, selection: Selection) -> Result<usize, No> {
@@ -230,6 +243,10 @@ impl Control for Daemon {
 
     async fn reset_tallies(&self, which: TallyOf) -> Result<bool, No> {
         Ok(which == TallyOf::All)
+    }
+
+    fn raw_esp(&self) -> RawEsp {
+        RawEsp::On
     }
 
     fn events(&self) -> Listener {

@@ -106,7 +106,7 @@ pub struct RemoteEnd {
 }
 
 /// Subnets, algorithms and limits of a child.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildConfig {
     /// Its name.
     pub name: Arc<str>,

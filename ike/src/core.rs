@@ -3,7 +3,7 @@
 //! An SA reaches nothing of another SA. What concerns the endpoint's tables, or another SA, it leaves
 //! behind as an [`Effect`]; the endpoint carries it out when the step is over.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Unique};
 use crate::counters::Counters;
 use crate::crypto::{GroupId, Provider, Random};
 use crate::event::Event;
@@ -87,6 +87,8 @@ pub(crate) enum Effect {
         /// It held no other SA with us when it began this one, which was not before then.
         alone_since: Option<u64>,
     },
+    /// An IKE SA that another may have taken the place of has had its time.
+    Displaced(SaId),
     /// A half-open SA is half-open no more.
     HalfOpenOver(SaId),
     /// Set up an IKE SA anew, to take the place of this one.
@@ -240,9 +242,10 @@ impl Core {
         self.outputs.push_back(Output::Job(Job::new(id, task)));
     }
 
-    /// Whether we hold no IKE SA with the one peer that this can be (RFC 7296 §2.4).
-    pub(crate) fn is_first_contact(&self, peer: &IdentityPattern) -> bool {
-        matches!(peer, IdentityPattern::Exact(identity) if !self.peers.know(identity))
+    /// Whether we hold no IKE SA with the one peer that this can be, and say so (RFC 7296 §2.4).
+    pub(crate) fn is_first_contact(&self, connection: &Connection) -> bool {
+        let IdentityPattern::Exact(peer) = &connection.remote.identity else { return false };
+        connection.unique != Unique::Never && !self.peers.know(peer)
     }
 
     pub(crate) fn event(&mut self, event: Event) {

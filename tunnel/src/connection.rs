@@ -26,7 +26,7 @@ pub struct Connection {
 }
 
 /// What one child SA carries, and when it is there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
     /// Selectors, proposals, lifetimes.
     pub config: ChildConfig,

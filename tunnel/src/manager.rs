@@ -5,13 +5,14 @@
 
 use crate::connection::Connection;
 use crate::driver::StartError;
+use crate::driver::askers::Presence;
 use crate::driver::control::{Command, Control, Parts, Question};
 use crate::driver::hub::Hub;
 use crate::driver::packets::Threads;
-use crate::engine::{LoadError, Selection, Settings, Target};
+use crate::engine::{LoadError, Manner, Selection, Settings, Target};
 use crate::event::Event;
 use crate::io::Device;
-use crate::io::udp::{Listen, Sockets};
+use crate::io::udp::{Listen, RawEsp, Sockets};
 use crate::mesh::{Changes, Credentials, Defaults, Mesh, MeshError};
 use crate::revocation::Fetcher;
 use crate::route::RouteSettings;
@@ -40,6 +41,7 @@ pub struct TunnelManager {
     requests: mpsc::Sender<Command>,
     hub: Arc<Hub>,
     ports: (u16, u16),
+    raw_esp: RawEsp,
 }
 
 /// Makes a [`TunnelManager`].
@@ -104,6 +106,14 @@ impl TunnelManager {
         self.ask(|reply| Command::Load { connection, reply }).await?.map_err(Error::Load)
     }
 
+    /// Adds a connection, or puts it in place of the one of the same name: its SAs stay, and all that is
+    /// negotiated from now on is as it says. Children that it does not name any more are closed, those that are
+    /// new start.
+    pub async fn update(&self, connection: Connection) -> Result<(), Error> {
+        let connection = Box::new(connection);
+        self.ask(|reply| Command::Update { connection, reply }).await?.map_err(Error::Load)
+    }
+
     /// Takes a connection away, and its SAs at both ends.
     pub async fn unload(&self, name: &str) -> Result<(), Error> {
         let name = name.into();
@@ -121,14 +131,39 @@ impl TunnelManager {
         self.ask(|reply| Command::UnloadPool { name, reply }).await
     }
 
-    /// Sets up what is named; ready when it stands, or when this attempt has failed.
+    /// Sets up what is named; ready when it stands, or when as many attempts have failed as its connection
+    /// allows. Where nobody waits for it any more, and nobody else wants it, the attempt is broken off.
     pub async fn initiate(&self, target: Target) -> Result<(), Error> {
-        self.ask(|reply| Command::Initiate { target, reply }).await?.map(drop)
+        let (presence, waiting): (Presence, _) = oneshot::channel();
+        let waiting = Some(waiting);
+        let outcome = self.ask(|reply| Command::Initiate { target, waiting, reply }).await?;
+        drop(presence);
+        outcome.map(drop)
     }
 
-    /// Ends SAs at both ends; how many, when the peers have agreed or are given up.
-    pub async fn terminate(&self, selection: Selection) -> Result<usize, Error> {
-        self.ask(|reply| Command::Terminate { selection, reply }).await?
+    /// The same, to be gone on with though nobody waits for it any more.
+    pub async fn initiate_in_any_case(&self, target: Target) -> Result<(), Error> {
+        self.ask(|reply| Command::Initiate { target, waiting: None, reply }).await?.map(drop)
+    }
+
+    /// Ends SAs at both ends, in this manner; how many, when they are gone.
+    pub async fn terminate(&self, selection: Selection, manner: Manner) -> Result<usize, Error> {
+        self.ask(|reply| Command::Terminate { selection, manner, reply }).await?
+    }
+
+    /// Has both ends prove anew who they are, and sets up new SAs before the old ones go; how many.
+    pub async fn reauthenticate(&self, selection: Selection) -> Result<usize, Error> {
+        self.ask(|reply| Command::Reauthenticate { selection, reply }).await?
+    }
+
+    /// Lets traffic bring children up, or puts the rules of those in force that pass or drop it.
+    pub async fn install(&self, target: Target) -> Result<(), Error> {
+        self.ask(|reply| Command::Install { target, reply }).await?.map_err(Error::Misuse)
+    }
+
+    /// Undoes what [`Self::install`] does; SAs that stand stay.
+    pub async fn uninstall(&self, target: Target) -> Result<(), Error> {
+        self.ask(|reply| Command::Uninstall { target, reply }).await?.map_err(Error::Misuse)
     }
 
     /// Gives SAs new keys; how many.
@@ -194,6 +229,11 @@ impl TunnelManager {
     /// The ports that IKE, and IKE and ESP together, are reached at.
     pub fn ports(&self) -> (u16, u16) {
         self.ports
+    }
+
+    /// Whether ESP can go without UDP.
+    pub fn raw_esp(&self) -> RawEsp {
+        self.raw_esp
     }
 
     /// Ends all SAs at both ends, gives back routes and sockets, and stops. Ready when that is done.
@@ -285,7 +325,7 @@ impl Builder {
             self.listen.mark = Some(routes.mark);
         }
         let sockets = Arc::new(Sockets::bind(&self.listen).map_err(StartError::Bind)?);
-        let ports = sockets.local_ports();
+        let (ports, raw_esp) = (sockets.local_ports(), self.listen.raw_esp);
         if let Some(routes) = &mut self.routes {
             routes.ports = vec![ports.0, ports.1];
         }
@@ -310,7 +350,7 @@ impl Builder {
         };
         let control = Control::start(parts)?;
         tokio::spawn(control.run());
-        Ok(TunnelManager { requests, hub, ports })
+        Ok(TunnelManager { requests, hub, ports, raw_esp })
     }
 }
 

@@ -33,6 +33,18 @@ pub enum AuthFailure {
     WrongPsk,
     /// The configured secret has no bytes.
     EmptyPsk,
+    /// No secret is for this peer; nor for one that is not known yet.
+    NoPsk {
+        /// Who it says it is.
+        peer: Option<Identity>,
+    },
+    /// The peer proves itself in fewer or more rounds than it has to (RFC 4739), or cannot do more than one.
+    Rounds {
+        /// So many are expected of the one who lacks them.
+        expected: usize,
+        /// So many there are, or may be.
+        actual: usize,
+    },
     /// The peer's signature does not hold.
     Signature {
         /// What it claims to be.
@@ -67,6 +79,11 @@ pub enum AuthFailure {
     },
     /// The peer's key is not among the pinned ones.
     KeyNotPinned,
+    /// Somebody who has proved to be the same has an IKE SA with us from another address, and that one stays.
+    NotUnique {
+        /// Who it is.
+        peer: Identity,
+    },
     /// Our key cannot sign what this peer can check.
     CannotSign(CannotSign),
     /// The signer failed.
@@ -125,6 +142,9 @@ impl AuthFailure {
             | Self::RsaSha1Refused
             | Self::WrongPsk
             | Self::KeyNotPinned
+            | Self::NoPsk { .. }
+            | Self::Rounds { .. }
+            | Self::NotUnique { .. }
             | Self::CannotSign(_) => Blame::Either,
             Self::Key(_) | Self::IdentityNotCertified { .. } => Blame::Peer,
             Self::Certificate(verdict) => verdict.blame(),
@@ -150,6 +170,13 @@ impl fmt::Display for AuthFailure {
             Self::RsaSha1Refused => write!(f, "the peer signs over SHA-1 (method 1), which is not accepted"),
             Self::WrongPsk => write!(f, "the two ends hold different shared secrets"),
             Self::EmptyPsk => write!(f, "the configured shared secret is empty"),
+            Self::NoPsk { peer: Some(peer) } => write!(f, "there is no shared secret for {peer}"),
+            Self::NoPsk { peer: None } => {
+                write!(f, "there is no shared secret for a peer that is not known yet")
+            }
+            Self::Rounds { expected, actual } => {
+                write!(f, "{expected} rounds of authentication are configured where the peer has {actual}")
+            }
             Self::Signature { scheme, error } => {
                 write!(f, "the peer's {scheme:?} signature does not hold: {error}")
             }
@@ -170,6 +197,7 @@ impl fmt::Display for AuthFailure {
                 Ok(())
             }
             Self::KeyNotPinned => write!(f, "the peer's key is not among the pinned ones"),
+            Self::NotUnique { peer } => write!(f, "{peer} is connected already, from another address"),
             Self::CannotSign(reason) => reason.fmt(f),
             Self::Signer(error) => write!(f, "our key did not sign: {error}"),
             Self::Prf(prf) => write!(f, "the provider lacks {prf:?}"),

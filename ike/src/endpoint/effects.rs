@@ -5,8 +5,9 @@ use crate::connection::Connection;
 use crate::core::Effect;
 use crate::event::Event;
 use crate::exchange::rekey_ike;
+use crate::identity::Identity;
 use crate::output::Path;
-use crate::sa::child::Fate;
+use crate::sa::child::{Child, Fate};
 use crate::sa::established::Luggage;
 use crate::sa::initiate::Goal;
 use crate::sa::{IkeSa, Role, State};
@@ -49,6 +50,7 @@ impl Endpoint {
                 Effect::ChildAdded(child, id) => self.table.add_child(child, id),
                 Effect::ChildRemoved(child) => self.table.remove_child(child),
                 Effect::Authenticated { sa, alone_since } => self.authenticated(sa, alone_since),
+                Effect::Displaced(id) => self.displaced(id),
                 Effect::HalfOpenOver(id) => self.half_open_over(id),
                 Effect::Reauthenticate(old, connection, path) => self.begin_again(old, &connection, path),
             }
@@ -157,13 +159,20 @@ impl Endpoint {
         self.table.name_connection(sa, name);
         self.table.set_peer(sa, Arc::clone(&peer));
         self.core.peers.add(Arc::clone(&peer), sa);
-        let Some(since) = alone_since else { return };
+        if let Some(since) = alone_since {
+            self.forget_earlier(sa, &peer, &ours, since);
+        }
+        self.displace_earlier(sa);
+    }
+
+    /// The peer had no IKE SA with us when it began this one.
+    fn forget_earlier(&mut self, sa: SaId, peer: &Arc<Identity>, ours: &Identity, since: u64) {
         // RFC 7296 §2.4: the peer says that it has no other IKE SA between these two identities. One that was
         // set up since may have crossed this one on the way: of that it speaks no word.
-        let others: Vec<_> = self.core.peers.of(&peer).filter(|old| *old != sa).collect();
+        let others: Vec<_> = self.core.peers.of(peer).filter(|old| *old != sa).collect();
         for old in others {
             let before = self.table.get(old).is_some_and(|old| old.frame.turn < since);
-            let same = self.table.established(old).is_some_and(|old| old.connection.local.identity == ours);
+            let same = self.table.established(old).is_some_and(|old| old.connection.local.identity == *ours);
             if same && before {
                 self.forget(old, Verdict::new(Culprit::Peer, Cause::PeerRestarted));
             }
@@ -178,10 +187,15 @@ impl Endpoint {
         if established.replaced_by.is_some_and(|other| self.table.get(other).is_some()) {
             return;
         }
-        // As it is loaded now, if it still is.
-        let connection = self.core.registry.get(&connection.name).unwrap_or(connection).clone();
         let standing = established.children.iter().filter(|child| child.fate == Fate::Standing);
-        let children = standing.map(|child| Arc::clone(&child.config)).collect();
+        // As they are loaded now, if they still are.
+        let (connection, children) = match self.core.registry.get(&connection.name) {
+            Some(loaded) => {
+                let named = |child: &Child| loaded.children.iter().find(|it| it.name == child.config.name);
+                (Arc::clone(loaded), standing.filter_map(named).cloned().collect())
+            }
+            None => (Arc::clone(connection), standing.map(|child| Arc::clone(&child.config)).collect()),
+        };
         let deadline = self.core.now.time + connection.retransmission.give_up;
         let goal = Goal { replaces: Some(old), ..Goal::new(connection, children, deadline) };
         let replacement = self.attempt(goal, path).ok();

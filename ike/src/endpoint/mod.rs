@@ -7,12 +7,14 @@
 //! - `receive.rs`: datagrams, from first sight to the SA that they belong to.
 //! - `table.rs`: the SAs, and all that they are found by.
 //! - `effects.rs`: what one SA's step means for others.
+//! - `unique.rs`: one IKE SA for each peer, or more.
 //! - `status.rs`: what is there to be seen.
 
 mod effects;
 mod receive;
 mod status;
 mod table;
+mod unique;
 
 pub use status::{ChildAlgorithms, ChildStatus, IkeAlgorithms, Phase, SaStatus, SuiteIds};
 pub use table::SaId;
@@ -150,6 +152,19 @@ impl Endpoint {
         self.core.registry.insert(Arc::new(connection));
     }
 
+    /// As [`Self::load`], for IKE SAs that stand too as far as children are concerned: either end's next request
+    /// for one meets those that the connection has now. All else stays as it was when they were set up.
+    pub fn update(&mut self, connection: Connection) {
+        let loaded = Arc::new(connection);
+        for id in self.table.of_connection(&loaded.name) {
+            if let Some((_, sa)) = self.table.get_mut(id).and_then(IkeSa::established) {
+                let children = loaded.children.clone();
+                sa.connection = Arc::new(Connection { children, ..(*sa.connection).clone() });
+            }
+        }
+        self.core.registry.insert(loaded);
+    }
+
     /// Takes a connection away. Its SAs go on; [`Self::terminate`] ends them.
     pub fn unload(&mut self, name: &str) -> Result<(), ApiMisuse> {
         let known = self.core.registry.remove(name).is_some();
@@ -252,15 +267,15 @@ impl Endpoint {
         self.want(sa, Task::RekeyIke)
     }
 
-    /// Authenticates anew, make before break.
-    pub fn reauthenticate(&mut self, now: Now, sa: SaId) -> Result<(), ApiMisuse> {
+    /// Authenticates anew, make before break: the attempt at the IKE SA that takes the place of this one.
+    pub fn reauthenticate(&mut self, now: Now, sa: SaId) -> Result<SaId, ApiMisuse> {
         self.enter(now);
         let established = self.table.established(sa).ok_or(ApiMisuse::NoSuchSa)?;
         let connection = Arc::clone(&established.connection);
         let path = self.table.get(sa).ok_or(ApiMisuse::NoSuchSa)?.frame.path;
         self.core.effects.push_back(Effect::Reauthenticate(sa, connection, path));
         self.settle_effects();
-        Ok(())
+        self.table.established(sa).and_then(|sa| sa.replaced_by).ok_or(ApiMisuse::TooManySas)
     }
 
     /// Ends a child at both ends.
@@ -278,6 +293,29 @@ impl Endpoint {
             return Err(ApiMisuse::NoSuchSa);
         }
         self.close(sa, Verdict::new(Culprit::Us, Cause::ClosedByUs));
+        Ok(())
+    }
+
+    /// Ends a child here at once. The peer is told like of any other.
+    pub fn abandon_child(&mut self, now: Now, child: Spi) -> Result<(), ApiMisuse> {
+        self.enter(now);
+        let sa = self.table.of_child(child).ok_or(ApiMisuse::NoSuchSa)?;
+        self.with_child(child, |sa, _, core| {
+            if let Some(child) = sa.child(child) {
+                child.halt(core);
+            }
+        });
+        self.close_child(sa, child, Verdict::new(Culprit::Us, Cause::ClosedByUs));
+        Ok(())
+    }
+
+    /// Ends an IKE SA here at once. The peer is told once, unless a request of ours is still unanswered.
+    pub fn abandon(&mut self, now: Now, sa: SaId) -> Result<(), ApiMisuse> {
+        self.enter(now);
+        if self.table.get(sa).is_none() {
+            return Err(ApiMisuse::NoSuchSa);
+        }
+        self.step(sa, |sa, core| sa.abandon(core, Verdict::new(Culprit::Us, Cause::ClosedByUs)));
         Ok(())
     }
 
@@ -301,8 +339,9 @@ impl Endpoint {
     }
 
     /// A job is done.
-    pub fn job_done(&mut self, now: Now, done: JobDone) {
+    pub fn job_done(&mut self, now: Now, mut done: JobDone) {
         self.enter(now);
+        self.refuse_one_too_many(&mut done);
         self.step(done.id.sa, |sa, core| sa.job_done(core, done));
     }
 

@@ -21,7 +21,8 @@ use crate::proposal::IkeChoice;
 use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
-    CreateChildRequest, CreateChildResponse, ExchangeType, Informational, Notify, NotifyType, PayloadChain,
+    CreateChildRequest, CreateChildResponse, Delete, ExchangeType, Informational, Notify, NotifyType,
+    PayloadChain,
 };
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -635,6 +636,7 @@ impl Established {
                 close_child(&mut self, core, frame, spi, verdict);
             }
             Timer::Linger(spi) => bury_inbound(spi, core),
+            Timer::Displaced => core.effects.push_back(Effect::Displaced(frame.id)),
             Timer::Reassembly => {}
         }
         self.advance(frame, core)
@@ -714,6 +716,20 @@ impl Established {
         self.drop_work(core);
         self.bury(frame, core, verdict);
         Closing::linger(self.crypt, frame, core, self.connection.retransmission)
+    }
+
+    /// Ends the IKE SA here and now. The peer is told once, where the window lets us.
+    pub(crate) fn abandon(
+        mut self: Box<Self>,
+        frame: &mut Frame,
+        core: &mut Core,
+        verdict: Verdict,
+    ) -> State {
+        if !frame.window.is_waiting() {
+            let farewell = Informational { deletes: vec![Delete::Ike], ..Informational::default() };
+            self.request(frame, core, ExchangeType::Informational, &farewell.emit());
+        }
+        self.vanish(frame, core, verdict)
     }
 
     /// Ends the IKE SA here and now; there is nobody to tell.

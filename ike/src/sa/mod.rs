@@ -471,6 +471,17 @@ impl IkeSa {
         };
     }
 
+    /// Ends it here at once.
+    pub(crate) fn abandon(&mut self, core: &mut Core, verdict: Verdict) {
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let frame = &mut self.frame;
+        self.state = match state {
+            State::Initiating(attempt) => attempt.cancel(frame, core, Some(verdict)),
+            State::Established(sa) => sa.abandon(frame, core, verdict),
+            State::Responding(_) | State::Closing(_) | State::Closed => State::Closed,
+        };
+    }
+
     /// Something in clear suggests that the peer has lost this SA.
     pub(crate) fn hint(&mut self, core: &mut Core) {
         if let State::Initiating(attempt) = &mut self.state {

@@ -23,7 +23,7 @@ use super::timers::Timer;
 use super::window::Window;
 use super::{Frame, Role, SpiPair, State, Verified};
 use crate::auth::{Authenticated, SignTask, VerifyTask, accepted_hashes};
-use crate::connection::{Connection, EncapsulationPolicy, Retransmission};
+use crate::connection::{Connection, EncapsulationPolicy, Retransmission, Unique};
 use crate::core::{Core, Effect};
 use crate::counters::Drop;
 use crate::event::Event;
@@ -116,6 +116,14 @@ impl HalfOpen {
         match &self.stage {
             Stage::AwaitingAuth { keyed } => Some(&keyed.crypt),
             _ => None,
+        }
+    }
+
+    /// Its connection, once the peer has said who it is.
+    pub(crate) fn connection(&self) -> Option<&Arc<Connection>> {
+        match &self.stage {
+            Stage::Verifying { connection, .. } | Stage::Signing { connection, .. } => Some(connection),
+            Stage::Agreeing { .. } | Stage::AwaitingAuth { .. } => None,
         }
     }
 
@@ -349,7 +357,8 @@ fn establish(
         mobike::remember(&mut sa, addresses);
     }
     core.effects.push_back(Effect::HalfOpenOver(frame.id));
-    let alone_since = request.initial_contact.then_some(frame.turn);
+    let alone = request.initial_contact && connection.unique != Unique::Never;
+    let alone_since = alone.then_some(frame.turn);
     core.effects.push_back(Effect::Authenticated { sa: frame.id, alone_since });
     core.counters.established(core.now.time.since(frame.began));
     core.event(Event::IkeEstablished {

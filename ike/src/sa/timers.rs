@@ -24,6 +24,8 @@ pub enum Timer {
     ExpireIke,
     /// The peers have not seen each other's credentials again in time.
     ExpireAuthentication,
+    /// Another has taken its place, or should have.
+    Displaced,
     /// Work that the peer put off may be tried again.
     Retry,
     /// A child, named by its inbound SPI, wants new keys.

@@ -6,6 +6,7 @@
 //! 4. Wake the packet threads if they have new tables.
 
 use super::StartError;
+use super::askers::{Askers, StillWaiting};
 use super::host::{Host, News};
 use super::hub::Hub;
 use super::jobs::Jobs;
@@ -15,7 +16,7 @@ use super::mailbox::{self, Inbox, KnownSpis, Mail, Report, Sizes};
 use super::packets::{PacketSettings, PacketThreads, Threads};
 use crate::action::{Action, Outcome, Ticket};
 use crate::connection::Connection;
-use crate::engine::{Engine, LoadError, Selection, Settings, Target};
+use crate::engine::{Engine, LoadError, Manner, Selection, Settings, Target};
 use crate::event::Event;
 use crate::io::clock::Clock;
 use crate::io::udp::{Listen, Sockets};
@@ -50,11 +51,15 @@ const IDLE: Duration = Duration::from_secs(60);
 /// What a handle asks for.
 pub(crate) enum Command {
     Load { connection: Box<Connection>, reply: Reply<Result<(), LoadError>> },
+    Update { connection: Box<Connection>, reply: Reply<Result<(), LoadError>> },
     Unload { name: Arc<str>, reply: Reply<Result<(), ApiMisuse>> },
     LoadPool { pool: Pool, reply: Reply<()> },
     UnloadPool { name: Arc<str>, reply: Reply<bool> },
-    Initiate { target: Target, reply: Reply<Result<usize, Error>> },
-    Terminate { selection: Selection, reply: Reply<Result<usize, Error>> },
+    Initiate { target: Target, waiting: Option<StillWaiting>, reply: Reply<Result<usize, Error>> },
+    Terminate { selection: Selection, manner: Manner, reply: Reply<Result<usize, Error>> },
+    Reauthenticate { selection: Selection, reply: Reply<Result<usize, Error>> },
+    Install { target: Target, reply: Reply<Result<(), ApiMisuse>> },
+    Uninstall { target: Target, reply: Reply<Result<(), ApiMisuse>> },
     Rekey { selection: Selection, reply: Reply<Result<usize, Error>> },
     Apply { mesh: Box<Mesh>, reply: Reply<Result<Changes, Error>> },
     ResetTallies { which: TallyOf, reply: Reply<bool> },
@@ -110,6 +115,7 @@ pub(crate) struct Control {
     view: View,
     published: u64,
     waiting: BTreeMap<Ticket, Reply<Result<usize, Error>>>,
+    askers: Askers,
     last_ticket: u64,
     ending: Option<Ending>,
 }
@@ -174,6 +180,7 @@ impl Control {
             hub: parts.hub,
             published: 0,
             waiting: BTreeMap::new(),
+            askers: Askers::new(),
             last_ticket: 0,
             ending: None,
         })
@@ -196,6 +203,10 @@ impl Control {
                 () = tokio::time::sleep(deadline) => self.engine.handle_timeout(self.clock.now()),
                 news = self.host.news() => self.take_news(news),
                 Some(done) = self.jobs.next() => self.engine.job_done(self.clock.now(), done),
+                Some(ticket) = self.askers.next() => {
+                    self.waiting.remove(&ticket);
+                    self.engine.cancel(self.clock.now(), ticket);
+                }
                 Some((lookup, found)) = self.lookups.next() => {
                     self.engine.resolved(self.clock.now(), lookup, found);
                 }
@@ -284,6 +295,9 @@ impl Control {
             Some(Command::Load { connection, reply }) => {
                 let _ = reply.send(self.engine.load(now, *connection));
             }
+            Some(Command::Update { connection, reply }) => {
+                let _ = reply.send(self.engine.update(now, *connection));
+            }
             Some(Command::Unload { name, reply }) => {
                 let _ = reply.send(self.engine.unload(now, &name));
             }
@@ -294,13 +308,26 @@ impl Control {
             Some(Command::UnloadPool { name, reply }) => {
                 let _ = reply.send(self.engine.unload_pool(&name));
             }
-            Some(Command::Initiate { target, reply }) => {
+            Some(Command::Initiate { target, waiting, reply }) => {
                 let ticket = self.ticket(reply);
+                if let Some(waiting) = waiting {
+                    self.askers.watch(ticket, waiting);
+                }
                 self.engine.initiate(now, &target, ticket);
             }
-            Some(Command::Terminate { selection, reply }) => {
+            Some(Command::Terminate { selection, manner, reply }) => {
                 let ticket = self.ticket(reply);
-                self.engine.terminate(now, &selection, ticket);
+                self.engine.terminate(now, &selection, manner, ticket);
+            }
+            Some(Command::Reauthenticate { selection, reply }) => {
+                let ticket = self.ticket(reply);
+                self.engine.reauthenticate(now, &selection, ticket);
+            }
+            Some(Command::Install { target, reply }) => {
+                let _ = reply.send(self.engine.install(now, &target));
+            }
+            Some(Command::Uninstall { target, reply }) => {
+                let _ = reply.send(self.engine.uninstall(now, &target));
             }
             Some(Command::Rekey { selection, reply }) => {
                 let ticket = self.ticket(reply);

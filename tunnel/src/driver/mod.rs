@@ -1,5 +1,6 @@
 //! What runs the engine and the workers: threads, mailboxes, the clock.
 
+pub(crate) mod askers;
 pub(crate) mod control;
 mod host;
 pub(crate) mod hub;

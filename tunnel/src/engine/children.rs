@@ -1,9 +1,11 @@
 //! Child SAs: from the endpoint's orders to the tables of the workers.
 
 use super::Engine;
+use super::idle::Idle;
+use super::load::closed_by_us;
 use super::requests::Item;
 use crate::action::{Action, CaptureId};
-use crate::event::Event;
+use crate::event::{ChildFacts, Event};
 use crate::last_use::LastUse;
 use crate::tables::{Opening, Sealing};
 use std::collections::BTreeMap;
@@ -34,10 +36,14 @@ pub(super) struct ChildSa {
     /// What catches the packets that it carries.
     pub(super) capture: Option<CaptureId>,
     /// It has rules of its own.
-    shares_policy: bool,
+    pub(super) shares_policy: bool,
     /// Its end is not to be taken for a failure of the connection: another takes its place, or it was
     /// refused.
     pub(super) condemned: bool,
+    /// As it was told of; not when it was not, or when a successor has taken its place.
+    pub(super) facts: Option<Arc<ChildFacts>>,
+    /// Where somebody wants to know when it is not used.
+    pub(super) idle: Option<Idle>,
 }
 
 /// A child of which nothing is left but the news of its end.
@@ -45,6 +51,7 @@ pub(super) struct Ending {
     pub(super) link: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) condemned: bool,
+    pub(super) facts: Option<Arc<ChildFacts>>,
 }
 
 /// Whose child it is.
@@ -69,7 +76,7 @@ enum Refused {
 
 impl Engine {
     /// Takes one direction of a child into use, unless what it carries is somebody else's.
-    pub(super) fn install(&mut self, install: &Install) {
+    pub(super) fn take_into_use(&mut self, install: &Install) {
         let Some(belonging) = self.belonging(install) else { return };
         let result = match install.params.direction {
             Direction::Inbound => self.install_inbound(install, &belonging),
@@ -104,6 +111,10 @@ impl Engine {
     pub(super) fn repath(&mut self, child: Spi, path: tidegate_esp::Path) {
         let Some(known) = self.children.get_mut(&child) else { return };
         known.path = path;
+        if let Some(facts) = &mut known.facts {
+            let facts = Arc::make_mut(facts);
+            (facts.local, facts.remote, facts.encapsulation) = (path.local, path.remote, path.encapsulation);
+        }
         if let Some((id, _)) = &known.sealing {
             self.tables.repath(*id, path);
         }
@@ -182,6 +193,8 @@ impl Engine {
             capture,
             shares_policy: of.dynamic,
             condemned: false,
+            facts: None,
+            idle: None,
         };
         self.children.insert(child, known);
         Ok(())
@@ -267,17 +280,23 @@ impl Engine {
             self.policy.unshare(&mut self.tables, &mut self.actions, known.owner, &known.selectors);
         }
         let wish = self.links.get(&known.link).and_then(|link| link.wish(&known.name));
-        if wish.is_some_and(|wish| wish.standing.contains(&child)) {
-            let ChildSa { link, name, condemned, .. } = known;
-            self.ending.insert(child, Ending { link, name, condemned });
+        if known.facts.is_some() || wish.is_some_and(|wish| wish.standing.contains(&child)) {
+            let ChildSa { link, name, condemned, facts, .. } = known;
+            self.ending.insert(child, Ending { link, name, condemned, facts });
         }
     }
 
     /// Children that went without a word with their IKE SA.
     pub(super) fn end_the_silent(&mut self) {
         while let Some((child, ending)) = self.ending.pop_first() {
-            let cause = Cause::Unexpected("gone with its IKE SA");
-            self.child_ended(child, &ending, Verdict { culprit: Culprit::Network, cause }, None);
+            let verdict = match ending.condemned {
+                true => closed_by_us(),
+                false => {
+                    let cause = Cause::Unexpected("gone with its IKE SA");
+                    Verdict { culprit: Culprit::Network, cause }
+                }
+            };
+            self.child_ended(child, ending, verdict, None);
         }
     }
 

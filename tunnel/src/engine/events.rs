@@ -30,6 +30,8 @@ pub(super) struct Sa {
     pub(super) emptied: bool,
     /// Addresses that the peer gave us.
     pub(super) addresses: Vec<IpAddr>,
+    /// DNS servers that the peer told us of.
+    pub(super) dns: Vec<IpAddr>,
 }
 
 /// So long is a peer that has just set up an IKE SA, or closed something, left to do the rest by itself.
@@ -57,7 +59,7 @@ impl Engine {
                 }
                 self.requests.happened(&mut self.actions, &Item::Gone(sa));
             }
-            Ike::Configured { sa, addresses, .. } => self.configured(sa, addresses),
+            Ike::Configured { sa, addresses, dns, .. } => self.configured(sa, addresses, dns),
             Ike::ChildEstablished { sa, child, .. } => self.child_established(sa, child),
             Ike::ChildRekeyed { old, new, .. } => self.child_rekeyed(old, new),
             Ike::ChildFailed { sa, name: Some(name), verdict } => self.child_failed(sa, &name, &verdict),
@@ -75,6 +77,7 @@ impl Engine {
         let now = self.now.time;
         self.number(sa);
         self.attempts.remove(&sa);
+        self.replacements.remove(&sa);
         let status = self.ike.status(sa);
         let ours = status.is_some_and(|status| status.role() == Role::Initiator);
         let began = status.map_or(now, |status| status.began());
@@ -91,6 +94,7 @@ impl Engine {
             condemned: false,
             emptied: false,
             addresses: Vec::new(),
+            dns: Vec::new(),
         };
         self.sas.insert(sa, stands);
         let Some(link) = self.links.get_mut(&name) else {
@@ -119,6 +123,9 @@ impl Engine {
     }
 
     fn ike_failed(&mut self, sa: SaId, verdict: &Verdict) {
+        if let Some(old) = self.replacements.remove(&sa) {
+            self.requests.failed(&mut self.actions, &Item::Renewed(old), &Outcome::Failed(verdict.clone()));
+        }
         let Some(name) = self.attempts.remove(&sa) else { return };
         let Some(link) = self.links.get_mut(&name) else { return };
         link.forget_asked(sa);
@@ -132,6 +139,8 @@ impl Engine {
         self.number(new);
         self.requests.happened(&mut self.actions, &Item::Keys(old));
         self.requests.rename(&Item::Gone(old), &Item::Gone(new));
+        self.requests.rename(&Item::Renewed(old), &Item::Renewed(new));
+        self.replacements.values_mut().filter(|replaced| **replaced == old).for_each(|it| *it = new);
         let Some(sa) = self.sas.remove(&old) else { return };
         self.by_peer.remove(&(Arc::clone(&sa.peer), old));
         self.by_peer.insert((Arc::clone(&sa.peer), new));
@@ -152,7 +161,12 @@ impl Engine {
     fn ike_closed(&mut self, sa: SaId, name: &Arc<str>, verdict: &Verdict) {
         let known = self.sas.remove(&sa);
         let condemned = known.as_ref().is_some_and(|sa| sa.condemned);
-        self.requests.failed(&mut self.actions, &Item::Keys(sa), &Outcome::Failed(verdict.clone()));
+        let failed = Outcome::Failed(verdict.clone());
+        self.requests.failed(&mut self.actions, &Item::Keys(sa), &failed);
+        match verdict.cause {
+            Cause::Replaced => self.requests.happened(&mut self.actions, &Item::Renewed(sa)),
+            _ => self.requests.failed(&mut self.actions, &Item::Renewed(sa), &failed),
+        }
         if let Some(known) = known {
             self.by_peer.remove(&(Arc::clone(&known.peer), sa));
             self.drop_addresses(known.addresses);
@@ -173,8 +187,9 @@ impl Engine {
         }
     }
 
-    fn configured(&mut self, sa: SaId, addresses: Vec<IpAddr>) {
+    fn configured(&mut self, sa: SaId, addresses: Vec<IpAddr>, dns: Vec<IpAddr>) {
         let Some(known) = self.sas.get_mut(&sa) else { return };
+        known.dns = dns;
         let old = std::mem::replace(&mut known.addresses, addresses.clone());
         for address in addresses {
             let users = self.addresses.entry(address).or_default();
@@ -205,8 +220,10 @@ impl Engine {
         let (name, child_name) = (Arc::clone(&known.link), Arc::clone(&known.name));
         let asked_by_us = self.child_status(child).is_none_or(|(_, status)| status.role() == Role::Initiator);
         self.stands(child);
-        let Some(wish) = self.links.get_mut(&name).and_then(|link| link.wish_mut(&child_name)) else {
-            return;
+        let Some(link) = self.links.get_mut(&name) else { return };
+        let Some(wish) = link.wish_mut(&child_name) else {
+            // Its configuration has gone while it was negotiated.
+            return self.close_child(child);
         };
         let crossed = if wish.asked == Some(sa) && asked_by_us {
             wish.asked = None;
@@ -219,6 +236,8 @@ impl Engine {
         if let Some(other) = crossed {
             self.settle_children(child, other);
         }
+        self.tell_up(child);
+        self.watch_idle(child, self.now.time, 0);
         self.settle_for(sa);
     }
 
@@ -230,6 +249,7 @@ impl Engine {
         let Some(wish) = link.wish_mut(&child_name) else { return };
         wish.standing.insert(child);
         wish.packet = None;
+        wish.tried = 0;
         link.failures = 0;
         link.retry_at = None;
         self.requests.happened(&mut self.actions, &Item::Up { link: Arc::clone(&name), child: child_name });
@@ -243,6 +263,7 @@ impl Engine {
         if let Some(child) = self.children.get_mut(&new) {
             child.condemned = condemned;
         }
+        self.pass_facts_on(old, new);
         self.stands(new);
         if condemned {
             self.timers.set(self.now.time, Due::SettleChild(new));
@@ -282,16 +303,20 @@ impl Engine {
             }
             return self.attempt_failed(&name, Some(child_name), &verdict, &Outcome::Failed(verdict.clone()));
         }
-        let ending = self.ending.remove(&child).unwrap_or_else(|| Ending {
-            link: name,
-            name: Arc::clone(child_name),
-            condemned: self.children.get(&child).is_none_or(|child| child.condemned),
+        let ending = self.ending.remove(&child).unwrap_or_else(|| {
+            let known = self.children.get_mut(&child);
+            let (condemned, facts) =
+                known.map_or((true, None), |known| (known.condemned, known.facts.take()));
+            Ending { link: name, name: Arc::clone(child_name), condemned, facts }
         });
-        self.child_ended(child, &ending, verdict, Some(sa));
+        self.child_ended(child, ending, verdict, Some(sa));
     }
 
     /// A child that stood does so no more.
-    pub(super) fn child_ended(&mut self, child: Spi, ending: &Ending, verdict: Verdict, sa: Option<SaId>) {
+    pub(super) fn child_ended(&mut self, child: Spi, ending: Ending, verdict: Verdict, sa: Option<SaId>) {
+        if let Some(child) = ending.facts {
+            self.tell(Event::ChildDown { child, verdict: verdict.clone() });
+        }
         let Some(link) = self.links.get_mut(&ending.link) else { return };
         self.dirty.insert(Arc::clone(&ending.link));
         let patience = self.now.time + PATIENCE;

@@ -5,7 +5,7 @@
 //! leaves the choice to us). A single host's selector says nothing of the kind: nodes protect their own outer
 //! address as well.
 
-use crate::connection::Connection;
+use crate::connection::{ChildMode, Connection};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use tidegate_esp::AddressRange;
@@ -89,7 +89,8 @@ impl Inside {
 }
 
 fn subnets(connection: &Connection) -> impl Iterator<Item = AddressRange> {
-    let local = connection.children.iter().flat_map(|child| &child.config.local);
+    let tunnels = connection.children.iter().filter(|child| child.mode == ChildMode::Tunnel);
+    let local = tunnels.flat_map(|child| &child.config.local);
     local.filter_map(|selector| match selector {
         ConfiguredSelector::Fixed(selector) => {
             Some(selector.addresses).filter(|range| range.start() != range.end())

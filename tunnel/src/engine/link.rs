@@ -1,9 +1,11 @@
 //! One loaded connection: what is wanted of it, how far it has come, and when it is tried again.
 
+use super::policy::Named;
 use crate::action::LookupId;
-use crate::connection::{After, Child, Connection, Start};
+use crate::connection::{After, Child, ChildMode, Connection, Start};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use tidegate_esp::policy::Owner;
 use tidegate_esp::{AddressRange, Flow, Ports, SelectorPair, Spi, TrafficSelector};
@@ -45,8 +47,13 @@ pub(super) struct Wish {
     pub(super) name: Arc<str>,
     /// The number that it is known by from outside.
     pub(super) reqid: u32,
+    pub(super) mode: ChildMode,
     pub(super) want: Want,
     pub(super) start: Start,
+    /// Somebody has installed it: its traffic brings it up whenever it does not stand, or is passed or dropped.
+    pub(super) trapped: bool,
+    /// Failures in a row since it was last asked for.
+    pub(super) tried: u32,
     pub(super) on_close: After,
     pub(super) on_death: After,
     /// The IKE SA, or the attempt at one, on which it has been asked for.
@@ -70,6 +77,13 @@ pub(super) enum Want {
     Once,
     /// For ever.
     Up,
+}
+
+/// Whether there is more to be expected of something that has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outlook {
+    Open,
+    Over,
 }
 
 /// How far a connection has come that wants to be up.
@@ -123,7 +137,8 @@ impl Link {
     pub(super) fn inherit(&mut self, old: &Self) {
         self.up = old.up;
         for wish in &mut self.wishes {
-            let before = old.wish(&wish.name);
+            let before = old.wish(&wish.name).filter(|before| before.mode == wish.mode);
+            wish.stay_installed(before);
             if before.is_some_and(|before| before.is_missing() || !before.standing.is_empty()) {
                 wish.ask();
             }
@@ -131,9 +146,44 @@ impl Link {
         self.leave_to_peers();
     }
 
+    /// Takes the place of another whose SAs stay: what stands there stands here, and what it had to do it has to
+    /// do here. A child that is described otherwise than before starts as it is described.
+    pub(super) fn go_on_from(&mut self, old: &Self) {
+        self.up = old.up;
+        self.sas.clone_from(&old.sas);
+        self.verdict.clone_from(&old.verdict);
+        self.asked_by_traffic = old.asked_by_traffic;
+        for (wish, child) in self.wishes.iter_mut().zip(&self.connection.children) {
+            let Some(before) = old.wish(&wish.name).filter(|before| before.mode == wish.mode) else {
+                continue;
+            };
+            wish.stay_installed(Some(before));
+            wish.standing.clone_from(&before.standing);
+            wish.asked = before.asked.filter(|sa| old.sas.contains(sa));
+            wish.crossed = before.crossed;
+            wish.packet = before.packet;
+            let given_up = old.connection.tries.is_some_and(|most| before.tried >= most.get());
+            let as_before = old.child(&wish.name) == Some(child) && !given_up;
+            if as_before || (before.want == Want::Once && before.is_missing()) {
+                wish.want = before.want;
+            }
+        }
+        self.leave_to_peers();
+    }
+
+    /// Whether it protects exactly this for this child.
+    pub(super) fn protects(&self, (child, selectors): &Named) -> bool {
+        self.child(child).and_then(fixed).is_some_and(|fixed| fixed == **selectors)
+    }
+
+    pub(super) fn child(&self, name: &str) -> Option<&Child> {
+        self.connection.children.iter().find(|child| *child.config.name == *name)
+    }
+
     /// What the endpoint is given. When children are set up is decided here alone.
     pub(super) fn for_endpoint(connection: &Connection) -> tidegate_ike::Connection {
-        let children = connection.children.iter().map(|child| {
+        let tunnels = connection.children.iter().filter(|child| child.mode == ChildMode::Tunnel);
+        let children = tunnels.map(|child| {
             Arc::new(tidegate_ike::ChildConfig { start: ChildStart::OnDemand, ..child.config.clone() })
         });
         tidegate_ike::Connection { children: children.collect(), ..connection.ike.clone() }
@@ -212,8 +262,9 @@ impl Link {
     /// What is known before there is an SA: all of a child whose peer and addresses are certain.
     pub(super) fn fixed_selectors(connection: &Connection) -> Vec<(Arc<str>, Arc<SelectorPair>)> {
         let IdentityPattern::Exact(_) = connection.ike.remote.identity else { return Vec::new() };
+        let tunnels = connection.children.iter().filter(|child| child.mode == ChildMode::Tunnel);
         let named = |child: &Child| Some((Arc::clone(&child.config.name), Arc::new(fixed(child)?)));
-        connection.children.iter().filter_map(named).collect()
+        tunnels.filter_map(named).collect()
     }
 
     /// Whether the SAs of this child bring their own rules.
@@ -237,7 +288,8 @@ impl Link {
                     }
                 })
             };
-            fits(&child.config.local, &source) && fits(&child.config.remote, &destination)
+            let tunnel = child.mode == ChildMode::Tunnel;
+            tunnel && fits(&child.config.local, &source) && fits(&child.config.remote, &destination)
         })
     }
 }
@@ -247,8 +299,14 @@ impl Wish {
         Self {
             name: Arc::clone(&child.config.name),
             reqid: 0,
-            want: Want::at_rest(child.start),
+            mode: child.mode,
+            want: match child.mode {
+                ChildMode::Tunnel => Want::at_rest(child.start),
+                ChildMode::Pass | ChildMode::Drop => Want::Nothing,
+            },
             start: child.start,
+            trapped: child.mode == ChildMode::Tunnel && child.start == Start::Trap,
+            tried: 0,
             on_close: child.on_close,
             on_death: child.on_death,
             asked: None,
@@ -268,28 +326,57 @@ impl Wish {
         if self.want != Want::Up {
             self.want = if self.start == Start::AtOnce { Want::Up } else { Want::Once };
         }
+        self.tried = 0;
     }
 
-    /// An attempt at it has failed.
-    pub(super) fn failed(&mut self) {
+    /// An attempt at it has failed, of as many as there may be in a row. What is kept up for ever is tried for
+    /// ever, but whoever has asked for it hears of the first failure.
+    pub(super) fn failed(&mut self, tries: Option<NonZeroU32>) -> Outlook {
         self.packet = None;
-        if self.want == Want::Once {
-            self.want = Want::at_rest(self.start);
+        self.tried = self.tried.saturating_add(1);
+        match (tries, self.want) {
+            (Some(most), _) if self.tried < most.get() => return Outlook::Open,
+            (None, Want::Up) => {}
+            (_, Want::Up) => self.rest(),
+            (_, Want::Once) => self.want = Want::at_rest(self.start),
+            (_, Want::Nothing | Want::Traffic) => {}
+        }
+        Outlook::Over
+    }
+
+    /// It is wanted no more than whoever has installed it does.
+    pub(super) fn rest(&mut self) {
+        self.want =
+            if self.trapped && self.mode == ChildMode::Tunnel { Want::Traffic } else { Want::Nothing };
+    }
+
+    /// What was installed by hand remains so; what its start has installed is a matter of its start.
+    fn stay_installed(&mut self, before: Option<&Self>) {
+        let by_start = |before: &Self| match before.mode {
+            ChildMode::Tunnel => before.start == Start::Trap,
+            ChildMode::Pass | ChildMode::Drop => before.start != Start::Wait,
+        };
+        if before.is_some_and(|before| before.trapped && !by_start(before)) {
+            self.trapped = true;
+            if self.want == Want::Nothing {
+                self.rest();
+            }
         }
     }
 
     /// The last of its SAs has ended.
     pub(super) fn ended(&mut self, after: After) {
-        self.want = match after {
-            After::Clear => Want::Nothing,
-            After::OnTraffic => Want::Traffic,
-            After::Restart => Want::Up,
-        };
+        self.tried = 0;
+        match after {
+            After::Clear => self.rest(),
+            After::OnTraffic => self.want = Want::Traffic,
+            After::Restart => self.want = Want::Up,
+        }
     }
 }
 
 impl Want {
-    const fn at_rest(start: Start) -> Self {
+    pub(super) const fn at_rest(start: Start) -> Self {
         match start {
             Start::Wait => Self::Nothing,
             Start::OnTraffic | Start::Trap => Self::Traffic,
@@ -319,4 +406,19 @@ pub(super) fn fixed(child: &Child) -> Option<SelectorPair> {
             .collect::<Option<Vec<_>>>()
     };
     Some(SelectorPair { local: list(&child.config.local)?, remote: list(&child.config.remote)? })
+}
+
+/// All that a child carries, where an address that is not certain is any.
+pub(super) fn open(child: &Child) -> SelectorPair {
+    let list = |side: &[ConfiguredSelector]| {
+        let any = |selector: &ConfiguredSelector| match *selector {
+            ConfiguredSelector::Fixed(selector) => vec![selector],
+            ConfiguredSelector::Dynamic { protocol, ports } => {
+                let of = |family: TrafficSelector| TrafficSelector { protocol, ports, ..family };
+                vec![of(TrafficSelector::any_v4()), of(TrafficSelector::any_v6())]
+            }
+        };
+        side.iter().flat_map(any).collect()
+    };
+    SelectorPair { local: list(&child.config.local), remote: list(&child.config.remote) }
 }

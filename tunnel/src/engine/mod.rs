@@ -6,10 +6,12 @@
 //! that it concerns; when nothing more follows, each of these is looked after once.
 //!
 //! - `mod.rs`: what a driver calls.
-//! - `control.rs`: what an agent asks for; `requests.rs`: what it waits for.
+//! - `load.rs`: connections that come and go; `control.rs`: what an agent asks for, `select.rs`: of what,
+//!   `requests.rs`: what it waits for.
 //! - `link.rs`: one loaded connection; `tend.rs`: what is done for it; `start.rs`: when it is its turn.
 //! - `events.rs`: what the endpoint tells; `settle.rs`: two ends that begin at once.
-//! - `children.rs`: child SAs and the tables; `policy.rs`: rules and captures; `claims.rs`: whose prefix it is;
+//! - `children.rs`: child SAs and the tables; `facts.rs`: what is told of them; `idle.rs`: those that nobody uses;
+//!   `shunts.rs`: those that need no SA; `policy.rs`: rules and captures; `claims.rs`: whose prefix it is;
 //!   `limits.rs`: how long packets may be.
 //! - `reqids.rs`: numbers that children are known by.
 //! - `status.rs`: what is there to be seen; `timers.rs`: the engine's own deadlines.
@@ -18,13 +20,18 @@ mod children;
 mod claims;
 mod control;
 mod events;
+mod facts;
+mod idle;
 mod inside;
 mod limits;
 mod link;
+mod load;
 mod policy;
 mod reqids;
 mod requests;
+mod select;
 mod settle;
+mod shunts;
 mod start;
 mod status;
 mod tend;
@@ -78,6 +85,8 @@ pub struct Engine {
     by_peer: BTreeSet<(Arc<Identity>, SaId)>,
     /// Attempts of ours, with their connections.
     attempts: BTreeMap<SaId, Arc<str>>,
+    /// Attempts at IKE SAs that are to take the place of others, with those.
+    replacements: BTreeMap<SaId, SaId>,
     numbers: BTreeMap<SaId, u64>,
     by_number: BTreeMap<u64, SaId>,
     children: Children,
@@ -190,6 +199,7 @@ impl Engine {
             sas: BTreeMap::new(),
             by_peer: BTreeSet::new(),
             attempts: BTreeMap::new(),
+            replacements: BTreeMap::new(),
             numbers: BTreeMap::new(),
             by_number: BTreeMap::new(),
             children: Children::new(),
@@ -293,6 +303,7 @@ impl Engine {
                 Due::SettleChild(loser) => self.settle_child_due(loser),
                 Due::Request(ticket) => self.request_due(ticket),
                 Due::PathMtu(remote) => self.path_due(remote),
+                Due::Idle(child) => self.idle_due(child),
             }
         }
         self.follow_up();
@@ -362,7 +373,7 @@ impl Engine {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Transmit(transmit) => self.actions.push_back(Action::Transmit(transmit)),
-            Output::Install(install) => self.install(&install),
+            Output::Install(install) => self.take_into_use(&install),
             Output::MoveOutbound { to, .. } => self.move_outbound(to),
             Output::Repath { child, path } => self.repath(child, path),
             Output::Remove { child, direction } => self.remove(child, direction),

@@ -14,10 +14,24 @@ use tidegate_esp::policy::{Action as Fate, Owner, Rule, RuleId, TooManyPieces};
 /// What is protected for whom.
 #[derive(Default)]
 pub(super) struct Policy {
-    fixed: BTreeMap<Owner, Vec<(Arc<str>, Protection)>>,
+    fixed: BTreeMap<Owner, Vec<(Named, Protection)>>,
+    /// What needs no SA, by owner and child.
+    shunts: BTreeMap<(Owner, Arc<str>), (Shunt, Placed)>,
     /// A successor carries what its predecessor did.
     shared: HashMap<(Owner, Arc<SelectorPair>), (Protection, usize)>,
     captures: u64,
+}
+
+/// What a child carries, by its name.
+pub(super) type Named = (Arc<str>, Arc<SelectorPair>);
+
+/// What is passed in clear, or dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Shunt {
+    pub(super) owner: Owner,
+    pub(super) child: Arc<str>,
+    pub(super) selectors: Arc<SelectorPair>,
+    pub(super) fate: Fate,
 }
 
 #[derive(Clone, Copy)]
@@ -26,23 +40,35 @@ struct Protection {
     capture: CaptureId,
 }
 
+/// The rule of a shunt. What is dropped has to come to us first.
+struct Placed {
+    rule: RuleId,
+    capture: Option<CaptureId>,
+}
+
 impl Policy {
-    /// All that a connection protects, by child, as long as it is loaded; what it protected before goes after the new
-    /// is there. All or nothing.
+    /// All that a connection protects, by child, as long as it is loaded; what it protected before stays where it
+    /// still does, and else goes after the new is there.
     pub(super) fn replace(
         &mut self,
         tables: &mut Tables,
         actions: &mut VecDeque<Action>,
         owner: Owner,
-        all: &[(Arc<str>, Arc<SelectorPair>)],
+        all: &[Named],
     ) {
-        let protect = |(child, selectors): &(Arc<str>, _)| {
-            let protection = self.protect(tables, actions, owner, selectors).ok()?;
-            Some((Arc::clone(child), protection))
+        let mut old = self.fixed.remove(&owner).unwrap_or_default();
+        let protect = |named: &Named| {
+            if let Some(at) = old.iter().position(|(before, _)| before == named) {
+                return Some(old.swap_remove(at));
+            }
+            let protection = self.protect(tables, actions, owner, &named.1).ok()?;
+            Some((named.clone(), protection))
         };
         let new: Vec<_> = all.iter().filter_map(protect).collect();
-        let old = if new.is_empty() { self.fixed.remove(&owner) } else { self.fixed.insert(owner, new) };
-        for (_, protection) in old.unwrap_or_default() {
+        if !new.is_empty() {
+            self.fixed.insert(owner, new);
+        }
+        for (_, protection) in old {
             withdraw(tables, actions, protection);
         }
     }
@@ -84,8 +110,57 @@ impl Policy {
 
     /// The capture of all that a child protects as long as its connection is loaded.
     pub(super) fn fixed_capture(&self, owner: Owner, child: &str) -> Option<CaptureId> {
-        let (_, protection) = self.fixed.get(&owner)?.iter().find(|(name, _)| **name == *child)?;
+        let (_, protection) = self.fixed.get(&owner)?.iter().find(|((name, _), _)| **name == *child)?;
         Some(protection.capture)
+    }
+
+    /// Puts the rule of a shunt in force; an older one of the same child goes when the new is there.
+    pub(super) fn put_shunt(&mut self, tables: &mut Tables, actions: &mut VecDeque<Action>, shunt: Shunt) {
+        let key = (shunt.owner, Arc::clone(&shunt.child));
+        if self.shunts.get(&key).is_some_and(|(before, _)| *before == shunt) {
+            return;
+        }
+        let rule = Rule { selectors: Arc::clone(&shunt.selectors), action: shunt.fate };
+        // What is too much for the tables was refused when it was loaded.
+        let Ok(rule) = tables.add_rule(rule) else { return };
+        let capture = (shunt.fate == Fate::Drop).then(|| self.capture(actions, &shunt.selectors));
+        if let Some((_, before)) = self.shunts.insert(key, (shunt, Placed { rule, capture })) {
+            before.withdraw(tables, actions);
+        }
+    }
+
+    /// A shunt is in force no more.
+    pub(super) fn withdraw_shunt(
+        &mut self,
+        tables: &mut Tables,
+        actions: &mut VecDeque<Action>,
+        owner: Owner,
+        child: &Arc<str>,
+    ) {
+        if let Some((_, placed)) = self.shunts.remove(&(owner, Arc::clone(child))) {
+            placed.withdraw(tables, actions);
+        }
+    }
+
+    /// Of the shunts of an owner these alone are to be in force from now on.
+    pub(super) fn keep_shunts(
+        &mut self,
+        tables: &mut Tables,
+        actions: &mut VecDeque<Action>,
+        owner: Owner,
+        kept: &[Arc<str>],
+    ) {
+        let from_here = self.shunts.range((owner, Arc::from(""))..);
+        let of_owner = from_here.take_while(|((other, _), _)| *other == owner).map(|((_, child), _)| child);
+        let gone: Vec<_> = of_owner.filter(|child| !kept.contains(child)).cloned().collect();
+        gone.iter().for_each(|child| self.withdraw_shunt(tables, actions, owner, child));
+    }
+
+    fn capture(&mut self, actions: &mut VecDeque<Action>, selectors: &Arc<SelectorPair>) -> CaptureId {
+        self.captures += 1;
+        let capture = CaptureId(self.captures);
+        actions.push_back(Action::Capture { capture, selectors: Arc::clone(selectors) });
+        capture
     }
 
     fn protect(
@@ -97,10 +172,15 @@ impl Policy {
     ) -> Result<Protection, TooManyPieces> {
         let rule = Rule { selectors: Arc::clone(selectors), action: Fate::Protect(owner) };
         let rule = tables.add_rule(rule)?;
-        self.captures += 1;
-        let capture = CaptureId(self.captures);
-        actions.push_back(Action::Capture { capture, selectors: Arc::clone(selectors) });
+        let capture = self.capture(actions, selectors);
         Ok(Protection { rule, capture })
+    }
+}
+
+impl Placed {
+    fn withdraw(self, tables: &mut Tables, actions: &mut VecDeque<Action>) {
+        actions.extend(self.capture.map(Action::Release));
+        tables.remove_rule(self.rule);
     }
 }
 

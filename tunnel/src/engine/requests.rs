@@ -24,6 +24,8 @@ pub(super) enum Item {
     Keys(SaId),
     /// A child has new keys.
     ChildKeys(Spi),
+    /// Another IKE SA has taken the place of this one, and both ends have proved anew who they are.
+    Renewed(SaId),
 }
 
 /// Requests that are open, found by what they wait for.
@@ -31,6 +33,16 @@ pub(super) enum Item {
 pub(super) struct Requests {
     waiting: BTreeSet<(Item, Ticket)>,
     open: BTreeMap<Ticket, Open>,
+}
+
+/// A request as it was when it ended before its time.
+pub(super) struct Cancelled {
+    /// What it still waited for.
+    pub(super) left: BTreeSet<Item>,
+    /// How much was done.
+    pub(super) done: usize,
+    /// How long it would have waited.
+    pub(super) until: Option<Time>,
 }
 
 struct Open {
@@ -92,13 +104,13 @@ impl Requests {
         }
     }
 
-    /// Nobody waits any more; says how much was done, and until when it was waited for.
-    pub(super) fn cancel(&mut self, ticket: Ticket) -> Option<(usize, Option<Time>)> {
-        let open = self.open.remove(&ticket)?;
-        for item in open.left {
-            self.waiting.remove(&(item, ticket));
+    /// Nobody waits any more.
+    pub(super) fn cancel(&mut self, ticket: Ticket) -> Option<Cancelled> {
+        let Open { left, done, until } = self.open.remove(&ticket)?;
+        for item in &left {
+            self.waiting.remove(&(item.clone(), ticket));
         }
-        Some((open.done, open.until))
+        Some(Cancelled { left, done, until })
     }
 
     /// Whether somebody waits for it.

@@ -151,7 +151,7 @@ fn configured((child, wish): (&crate::connection::Child, &Wish)) -> ConfiguredCh
             ChildMode::Drop => "DROP",
         },
         reqid: wish.reqid,
-        installed: wish.want == Want::Traffic,
+        installed: wish.trapped || wish.want == Want::Traffic,
     }
 }
 

@@ -2,7 +2,7 @@
 //! its time has come.
 
 use super::Engine;
-use super::link::{Link, Packet, Phase};
+use super::link::{Link, Outlook, Packet, Phase};
 use super::requests::Item;
 use super::timers::Due;
 use crate::action::{Action, LookupId, Outcome};
@@ -73,10 +73,12 @@ impl Engine {
     ) {
         let Some(link) = self.links.get_mut(name) else { return };
         let concerned = |wish: &super::link::Wish| wish.is_missing() && child.is_none_or(|c| *c == wish.name);
+        let tries = link.connection.tries;
         let mut items = Vec::new();
         for wish in link.wishes.iter_mut().filter(|wish| concerned(wish)) {
-            items.push(Item::Up { link: Arc::clone(name), child: Arc::clone(&wish.name) });
-            wish.failed();
+            if wish.failed(tries) == Outlook::Over {
+                items.push(Item::Up { link: Arc::clone(name), child: Arc::clone(&wish.name) });
+            }
         }
         link.verdict = Some(verdict.clone());
         let again =

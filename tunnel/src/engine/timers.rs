@@ -18,6 +18,8 @@ pub(super) enum Due {
     SettleChild(Spi),
     /// A request has had its time.
     Request(Ticket),
+    /// A child may have had no traffic for long.
+    Idle(Spi),
     /// What was learned of the path to there is forgotten.
     PathMtu(IpAddr),
 }

@@ -1,8 +1,9 @@
 //! What the server needs of whoever it is a server for.
 
 use crate::connection::Connection;
-use crate::engine::{Selection, Target};
+use crate::engine::{Manner, Selection, Target};
 use crate::event::Event;
+use crate::io::udp::RawEsp;
 use crate::manager::{Error, Events, TunnelManager};
 use crate::status::{ConnectionStatus, CountersReport};
 use futures_core::Stream;
@@ -24,11 +25,25 @@ pub trait Control: Clone + Send + Sync + 'static {
     /// Brings something up; done when it is, or with the reason why it is not.
     fn initiate(&self, target: Target) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Takes something down; done when the peers have agreed. Gives the number of SAs.
-    fn terminate(&self, selection: Selection) -> impl Future<Output = Result<usize, Self::Error>> + Send;
+    /// Takes something down in this manner; done when it is gone. Gives the number of SAs.
+    fn terminate(
+        &self,
+        selection: Selection,
+        manner: Manner,
+    ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
 
     /// Makes new keys; done when they are in use. Gives the number of SAs.
     fn rekey(&self, selection: Selection) -> impl Future<Output = Result<usize, Self::Error>> + Send;
+
+    /// Has both ends prove anew who they are; done when the old SAs have gone. Gives the number of SAs.
+    fn reauthenticate(&self, selection: Selection)
+    -> impl Future<Output = Result<usize, Self::Error>> + Send;
+
+    /// Lets traffic bring something up, or puts in force what its traffic passes or is dropped by.
+    fn install(&self, target: Target) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Undoes that; SAs that stand stay.
+    fn uninstall(&self, target: Target) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// All connections and their SAs.
     fn status(&self) -> impl Future<Output = Result<Vec<ConnectionStatus>, Self::Error>> + Send;
@@ -64,6 +79,9 @@ pub trait Control: Clone + Send + Sync + 'static {
     /// Who has what of all pools.
     fn pools(&self) -> impl Future<Output = Result<Vec<PoolReport>, Self::Error>> + Send;
 
+    /// Whether ESP can go without UDP.
+    fn raw_esp(&self) -> RawEsp;
+
     /// Listens to what happens from now on.
     fn events(&self) -> Self::Events;
 }
@@ -86,11 +104,23 @@ impl Control for TunnelManager {
     type Events = Events;
 
     async fn initiate(&self, target: Target) -> Result<(), Error> {
-        self.initiate(target).await
+        self.initiate_in_any_case(target).await
     }
 
-    async fn terminate(&self, selection: Selection) -> Result<usize, Error> {
-        self.terminate(selection).await
+    async fn terminate(&self, selection: Selection, manner: Manner) -> Result<usize, Error> {
+        self.terminate(selection, manner).await
+    }
+
+    async fn reauthenticate(&self, selection: Selection) -> Result<usize, Error> {
+        self.reauthenticate(selection).await
+    }
+
+    async fn install(&self, target: Target) -> Result<(), Error> {
+        self.install(target).await
+    }
+
+    async fn uninstall(&self, target: Target) -> Result<(), Error> {
+        self.uninstall(target).await
     }
 
     async fn rekey(&self, selection: Selection) -> Result<usize, Error> {
@@ -122,7 +152,7 @@ impl Control for TunnelManager {
     }
 
     async fn update(&self, connection: Connection) -> Result<(), Error> {
-        self.load(connection).await
+        self.update(connection).await
     }
 
     async fn unload(&self, name: &str) -> Result<(), Error> {
@@ -139,6 +169,10 @@ impl Control for TunnelManager {
 
     async fn pools(&self) -> Result<Vec<PoolReport>, Error> {
         self.pools().await
+    }
+
+    fn raw_esp(&self) -> RawEsp {
+        self.raw_esp()
     }
 
     fn events(&self) -> Events {

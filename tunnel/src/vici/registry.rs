@@ -10,12 +10,13 @@ use super::load::{Described, LoadFault};
 use super::message::Message;
 use crate::connection::{Connection, Start};
 use crate::engine::Target;
+use crate::io::udp::RawEsp;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
-use tidegate_ike::connection::{ChildStart, LocalIdentity, RemoteIdentity};
+use tidegate_ike::connection::{ChildStart, EncapsulationPolicy, LocalIdentity, RemoteIdentity};
 use tidegate_ike::crypto::Secret;
 use tidegate_ike::identity::Identity;
 use tokio::sync::Mutex as AsyncMutex;
@@ -98,6 +99,7 @@ impl Registry {
             }
             Err(lacking) => (waiting(&described), State::Waiting(lacking)),
         };
+        let connection = fitted(control, connection);
         let done = match known.is_some_and(|known| !known.is_waiting()) {
             true => control.update(connection).await,
             false => control.load(connection).await,
@@ -174,7 +176,7 @@ impl Entry {
             (Err(lacking), State::Waiting(_)) => (None, State::Waiting(lacking)),
             (Err(lacking), State::Bereft(_)) => (None, State::Bereft(lacking)),
         };
-        match connection {
+        match connection.map(|connection| fitted(control, connection)) {
             Some(connection) if self.is_waiting() => control.load(connection).await?,
             Some(connection) => control.update(connection).await?,
             None => {}
@@ -257,6 +259,14 @@ fn sealed(described: &Described) -> Connection {
         remote.identity = round.identity.clone();
     }
     remote.auth = Arc::new(RemoteAuth::Psk(secret()));
+    connection
+}
+
+/// Where ESP cannot go without UDP, peers are led to believe that it must not.
+fn fitted<C: Control>(control: &C, mut connection: Connection) -> Connection {
+    if control.raw_esp() == RawEsp::Off && connection.ike.encapsulation == EncapsulationPolicy::Auto {
+        connection.ike.encapsulation = EncapsulationPolicy::Udp;
+    }
     connection
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tidegate::action::Ticket;
 use tidegate::connection::{Connection, Start};
-use tidegate::engine::{Engine, Selection};
+use tidegate::engine::{Engine, Manner, Selection};
 use tidegate::notice::Notice;
 use tidegate_esp::{AddressRange, TrafficSelector};
 use tidegate_ike::narrow::ConfiguredSelector;
@@ -144,7 +144,9 @@ fn a_successor_keeps_the_limit_and_an_end_takes_nothing_back() {
     world.run_for(20 * SECOND);
     assert_passes(&mut world, a, b);
     assert_eq!(limit(&world, a), 1326);
-    crate::world::ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &Selection::All, ticket));
+    crate::world::ask(&mut world, a, |engine, now, ticket| {
+        engine.terminate(now, &Selection::All, Manner::Ask, ticket);
+    });
     world.run_for(20 * SECOND);
     assert!(world.node(a).standing(world.now(), "to-2").is_empty());
     assert_eq!(limit(&world, a), 1326);

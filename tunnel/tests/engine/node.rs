@@ -177,6 +177,13 @@ impl EngineNode {
         }
     }
 
+    /// What becomes of a packet.
+    pub fn decide(&mut self, stream: Stream) -> Decision {
+        let packet = packet(stream);
+        let inner = Inner::parse(&packet).expect("a packet");
+        self.view.current().decide(&inner.flow)
+    }
+
     fn carry_out(&mut self, now: u64, action: Action) {
         match action {
             Action::Transmit(transmit) => {

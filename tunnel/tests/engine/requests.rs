@@ -4,7 +4,7 @@ use crate::world::{ONE, TWO, address, ask, assert_one_set, pair, tell, wait_for}
 use std::net::IpAddr;
 use tidegate::action::Outcome;
 use tidegate::connection::{After, Start};
-use tidegate::engine::{Engine, LoadError, Selection, Target};
+use tidegate::engine::{Engine, LoadError, Manner, Selection, Target};
 use tidegate::event::Event;
 use tidegate_ike::{ApiMisuse, Cause};
 use tidegate_sim::{MILLISECOND, SECOND};
@@ -15,7 +15,7 @@ const TO_2: fn() -> Selection = || Selection::Connection("to-2".into());
 fn what_is_taken_down_stays_down_at_both_ends_until_it_is_asked_for() {
     let (mut world, a, b) = pair(1, ONE.kept_up(), TWO.passive());
     world.run_for(SECOND);
-    let down = ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &TO_2(), ticket));
+    let down = ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &TO_2(), Manner::Ask, ticket));
     assert_eq!(world.node(a).outcome(down), None, "the peer has not agreed yet");
     assert_eq!(wait_for(&mut world, a, down), Outcome::Done(1));
     world.run_for(120 * SECOND);
@@ -31,7 +31,7 @@ fn a_child_alone_can_be_taken_down_by_name_and_by_its_spi() {
     let (mut world, a, b) = pair(2, ONE.kept_up(), TWO.passive());
     world.run_for(SECOND);
     let named = Selection::Child { connection: None, child: "net".into() };
-    let down = ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &named, ticket));
+    let down = ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &named, Manner::Ask, ticket));
     assert_eq!(wait_for(&mut world, a, down), Outcome::Done(1));
     world.run_for(30 * SECOND);
     assert_eq!(world.node(a).standing(world.now(), "to-2").len(), 1, "the IKE SA stays");
@@ -41,7 +41,7 @@ fn a_child_alone_can_be_taken_down_by_name_and_by_its_spi() {
     assert_one_set(&mut world, a, b);
     let spi = world.node(b).children(world.now(), "to-1")[0].spi_in;
     let spi = Selection::ChildSa(tidegate_esp::Spi::new(spi).expect("it is one"));
-    let down = ask(&mut world, b, |engine, now, ticket| engine.terminate(now, &spi, ticket));
+    let down = ask(&mut world, b, |engine, now, ticket| engine.terminate(now, &spi, Manner::Ask, ticket));
     assert_eq!(wait_for(&mut world, b, down), Outcome::Done(1));
     // It is kept up by the other end.
     world.run_for(10 * SECOND);
@@ -55,8 +55,9 @@ fn an_attempt_under_way_can_be_taken_down_and_whoever_waits_for_it_is_told() {
     let up = tell(&mut world, a, |node, now| node.initiate(now, "to-2"));
     world.run_for(SECOND);
     let number = world.node(a).connection(world.now(), "to-2").sas[0].id;
-    let down =
-        ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &Selection::IkeSa(number), ticket));
+    let down = ask(&mut world, a, |engine, now, ticket| {
+        engine.terminate(now, &Selection::IkeSa(number), Manner::Ask, ticket);
+    });
     assert_eq!(wait_for(&mut world, a, down), Outcome::Done(1));
     let Some(Outcome::Failed(verdict)) = world.node(a).outcome(up) else { panic!("nobody was told") };
     assert_eq!(verdict.cause, Cause::ClosedByUs);
@@ -107,13 +108,92 @@ fn an_idle_responder_moves_on_a_dummy_packet() {
 }
 
 #[test]
-fn whoever_has_gone_away_is_told_nothing() {
+fn what_nobody_waits_for_any_more_is_broken_off() {
     let (mut world, a, _) = pair(6, ONE.passive(), TWO.passive());
+    let ups = [(); 2].map(|()| tell(&mut world, a, |node, now| node.initiate(now, "to-2")));
+    for up in ups {
+        assert!(!world.node(a).connection(world.now(), "to-2").sas.is_empty(), "somebody still waits");
+        tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.cancel(now, up)));
+    }
+    world.run_for(10 * SECOND);
+    assert_eq!(ups.map(|up| world.node(a).outcome(up).cloned()), [None, None]);
+    assert!(!world.node(a).engine.is_active("to-2") && world.node(a).engine.is_idle());
+}
+
+#[test]
+fn what_is_kept_up_is_gone_on_with_though_nobody_waits() {
+    let (mut world, a, b) = pair(12, ONE.kept_up(), TWO.passive());
     let up = tell(&mut world, a, |node, now| node.initiate(now, "to-2"));
-    tell(&mut world, a, |node, now| node.act(now, |engine, _| engine.cancel(up)));
+    tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.cancel(now, up)));
     world.run_for(10 * SECOND);
     assert_eq!(world.node(a).outcome(up), None);
-    assert!(world.node(a).engine.is_active("to-2"), "what was asked for is done all the same");
+    assert_one_set(&mut world, a, b);
+}
+
+#[test]
+fn what_is_taken_down_by_force_is_gone_at_once_and_the_peer_hears_of_it_once() {
+    let (mut world, a, b) = pair(13, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    let down =
+        ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &TO_2(), Manner::Force, ticket));
+    assert_eq!(world.node(a).outcome(down), Some(&Outcome::Done(1)));
+    assert!(world.node(a).connection(world.now(), "to-2").sas.is_empty());
+    world.run_for(SECOND);
+    assert!(world.node(a).engine.is_idle() && !world.node(b).engine.is_active("to-1"), "the peer was told");
+    // Nor does a peer that is not there hold anybody up.
+    let up = tell(&mut world, a, |node, now| node.initiate(now, "to-2"));
+    assert_eq!(wait_for(&mut world, a, up), Outcome::Done(1));
+    world.crash(b);
+    let child = Selection::Child { connection: None, child: "net".into() };
+    let down = ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &child, Manner::Force, ticket));
+    assert_eq!(world.node(a).outcome(down), Some(&Outcome::Done(1)));
+    assert!(!tell(&mut world, a, |node, now| node.send(now, ONE.stream())));
+    let down =
+        ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &TO_2(), Manner::Force, ticket));
+    assert_eq!(world.node(a).outcome(down), Some(&Outcome::Done(1)));
+    world.run_for(SECOND);
+    assert!(world.node(a).engine.is_idle());
+}
+
+#[test]
+fn both_ends_prove_anew_who_they_are_under_traffic() {
+    for initiator in [true, false] {
+        let (mut world, a, b) = pair(14, ONE.kept_up(), TWO.passive());
+        world.run_for(SECOND);
+        for (node, stream) in [(a, ONE.stream()), (b, TWO.stream())] {
+            tell(&mut world, node, |node, now| node.send_from(now, 5 * MILLISECOND, vec![stream]));
+        }
+        let old = world.node(a).standing(world.now(), "to-2")[0].spis;
+        let (node, name) = if initiator { (a, "to-2") } else { (b, "to-1") };
+        let which = Selection::Connection(name.into());
+        let renewed = ask(&mut world, node, |engine, now, ticket| engine.reauthenticate(now, &which, ticket));
+        assert_eq!(world.node(node).outcome(renewed), None);
+        assert_eq!(wait_for(&mut world, node, renewed), Outcome::Done(1));
+        world.run_for(10 * SECOND);
+        assert_ne!(world.node(a).standing(world.now(), "to-2")[0].spis, old);
+        for node in [a, b] {
+            world.node_mut(node).stop_sending();
+            assert!(world.node(node).held_back.is_empty(), "never without an SA");
+        }
+        assert_one_set(&mut world, a, b);
+    }
+}
+
+#[test]
+fn a_reauthentication_that_fails_is_told_and_the_old_ike_sa_stays() {
+    let (mut world, a, b) = pair(15, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    // Nobody is let in any more; what stands is left alone.
+    let mut other = TWO.passive();
+    other.ike.remote.auth = std::sync::Arc::new(tidegate_ike::auth::RemoteAuth::Psk(
+        tidegate_ike::crypto::Secret::new(b"another".to_vec()),
+    ));
+    tell(&mut world, b, |node, now| node.act(now, |engine, now| engine.update(now, other)))
+        .expect("in order");
+    let renewed = ask(&mut world, a, |engine, now, ticket| engine.reauthenticate(now, &TO_2(), ticket));
+    assert!(matches!(wait_for(&mut world, a, renewed), Outcome::Failed(_)));
+    world.run_for(5 * SECOND);
+    assert_one_set(&mut world, a, b);
 }
 
 #[test]
@@ -136,8 +216,9 @@ fn what_makes_no_sense_is_said_at_once() {
     assert_eq!(misuse(&mut world, Target::Connection("to-9".into())), Some(no_connection));
     let no_address = Outcome::Misuse(ApiMisuse::NoRemoteAddress);
     assert_eq!(misuse(&mut world, Target::Connection("to-2".into())), Some(no_address));
-    let unknown =
-        ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &Selection::IkeSa(99), ticket));
+    let unknown = ask(&mut world, a, |engine, now, ticket| {
+        engine.terminate(now, &Selection::IkeSa(99), Manner::Ask, ticket);
+    });
     assert_eq!(world.node(a).outcome(unknown), Some(&Outcome::Misuse(ApiMisuse::NoSuchSa)));
     let twice = ONE.passive().with_child(ONE.child("net", Start::Wait, After::Clear));
     let refused = tell(&mut world, a, |node, now| node.act(now, |engine, now| engine.load(now, twice)));

@@ -4,7 +4,7 @@ use crate::world::{ONE, TWO, add, address, ask, assert_passes, pair, tell, wait_
 use std::time::Duration;
 use tidegate::action::Outcome;
 use tidegate::connection::{After, Start};
-use tidegate::engine::{Engine, Selection};
+use tidegate::engine::{Engine, Manner, Selection};
 use tidegate::event::Event;
 use tidegate_ike::proposal::{EspProposal, IkeProposal};
 use tidegate_sim::{MILLISECOND, SECOND};
@@ -143,7 +143,8 @@ fn what_is_taken_down_by_its_number_is_that_and_nothing_else() {
     world.run_for(SECOND);
     let number = world.node(hub).standing(world.now(), "to-2")[0].id;
     let selection = Selection::IkeSa(number);
-    let down = ask(&mut world, hub, |engine, now, ticket| engine.terminate(now, &selection, ticket));
+    let down =
+        ask(&mut world, hub, |engine, now, ticket| engine.terminate(now, &selection, Manner::Ask, ticket));
     assert_eq!(wait_for(&mut world, hub, down), Outcome::Done(1));
     world.run_for(60 * SECOND);
     assert!(!world.node(peers[0]).engine.is_active("to-1") && world.node(peers[1]).engine.is_active("to-1"));

@@ -5,7 +5,7 @@ use crate::world::{ONE, TWO, add, address, ask, assert_one_set, pair, tell, wait
 use std::time::Duration;
 use tidegate::action::Outcome;
 use tidegate::connection::{After, Retry, Start};
-use tidegate::engine::{Selection, Target};
+use tidegate::engine::{Manner, Selection, Target};
 use tidegate::event::Event;
 use tidegate::notice::Notice;
 use tidegate_esp::Spi;
@@ -48,7 +48,7 @@ fn the_first_packet_brings_up_what_starts_on_traffic() {
     world.run_for(SECOND);
     assert_one_set(&mut world, a, b);
     let closed = ask(&mut world, b, |engine, now, ticket| {
-        engine.terminate(now, &Selection::Connection("to-1".into()), ticket);
+        engine.terminate(now, &Selection::Connection("to-1".into()), Manner::Ask, ticket);
     });
     assert_eq!(wait_for(&mut world, b, closed), Outcome::Done(1));
     world.run_for(20 * SECOND);

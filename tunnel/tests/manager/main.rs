@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 use support::{Node, Side, packet, rekeyed, up};
 use tidegate::connection::{Child, Start};
-use tidegate::engine::{Selection, Target};
+use tidegate::engine::{Manner, Selection, Target};
 use tidegate::mesh::{Endpoint, Mesh, Role};
 use tidegate::{Error, TunnelManager};
 use tidegate_esp::AddressRange;
@@ -83,7 +83,7 @@ async fn terminating_ends_the_sas_at_both_ends_and_says_how_many() {
     let (a, b) = pair().await;
     a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
     a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
-    assert_eq!(a.manager.terminate(everything_of("to-2")).await.unwrap(), 1);
+    assert_eq!(a.manager.terminate(everything_of("to-2"), Manner::Ask).await.unwrap(), 1);
     assert!(!a.manager.is_active("to-2").await.unwrap());
     assert!(b.manager.status().await.unwrap()[0].sas.is_empty());
 }
@@ -159,7 +159,7 @@ async fn an_address_that_a_peer_gives_reaches_the_stack_in_this_process() {
     assert!(given.to_string().starts_with("10.9.0."), "{given}");
     edge_inside.ping("10.8.0.1".parse().unwrap(), 8, support::PATIENCE).await.unwrap();
     cloud_inside.ping(given, 8, support::PATIENCE).await.unwrap();
-    edge.terminate(everything_of("peer")).await.unwrap();
+    edge.terminate(everything_of("peer"), Manner::Ask).await.unwrap();
     assert!(edge_inside.addresses().is_empty());
 }
 

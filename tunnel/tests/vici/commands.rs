@@ -412,20 +412,49 @@ async fn redirection_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_forced_terminate_waits_for_nobody() {
+async fn a_forced_terminate_asks_peers_for_as_long_as_somebody_says() {
+    let slow = || Selection::Connection("slow".into());
+    let arguments = || Message::new().with("ike", "slow").with("force", "yes");
     let house = House::open(&Fake::default());
-    let arguments = Message::new().with("ike", "slow").with("force", "yes");
-    assert!(ask(&house, "terminate", arguments).await.is_ok());
-    let arguments = Message::new().with("ike", "slow").with("force", "yes").with("timeout", 100);
-    assert!(refusal(ask(&house, "terminate", arguments).await).contains("100ms"));
+    assert!(ask(&house, "terminate", arguments()).await.is_ok());
+    assert_eq!(house.fake.asked(), [Asked::Force(slow())]);
+
+    let house = House::open(&Fake::default());
+    let begun = Instant::now();
+    let answer = ask(&house, "terminate", arguments().with("timeout", 100)).await.expect("it is gone");
+    assert_eq!(answer.text("terminated"), Some("1"));
+    assert!(begun.elapsed() >= Duration::from_millis(100));
+    assert_eq!(house.fake.asked(), [Asked::Terminate(slow()), Asked::Force(slow())]);
+
+    let outcome = ask(&house, "terminate", Message::new().with("ike", "slow").with("timeout", 100)).await;
+    assert!(refusal(outcome).contains("100ms"));
 }
 
 #[tokio::test]
-async fn reauthentication_is_refused_by_name() {
+async fn rekey_may_mean_to_authenticate_anew() {
     let house = House::open(&Fake::default());
     let arguments = Message::new().with("ike", "office").with("reauth", "yes");
-    assert!(refusal(ask(&house, "rekey", arguments).await).contains("reauthentication"));
-    assert_eq!(house.fake.asked(), []);
+    assert_eq!(ask(&house, "rekey", arguments).await.expect("done").text("matches"), Some("2"));
+    assert_eq!(house.fake.asked(), [Asked::Reauthenticate(Selection::Connection("office".into()))]);
+}
+
+#[tokio::test]
+async fn children_are_installed_and_uninstalled_by_name() {
+    let house = House::open(&Fake::default());
+    let net = || Message::new().with("child", "net");
+    assert!(ask(&house, "install", net()).await.is_ok());
+    assert!(ask(&house, "uninstall", net().with("ike", "office")).await.is_ok());
+    let target = |connection: Option<&str>| Target::Child {
+        connection: connection.map(Into::into),
+        child: "net".into(),
+    };
+    assert_eq!(house.fake.asked(), [Asked::Install(target(None)), Asked::Uninstall(target(Some("office")))]);
+    for (command, expected) in
+        [("install", "configuration name not found"), ("uninstall", "policy 'unknown' not found")]
+    {
+        assert_eq!(refusal(ask(&house, command, Message::new().with("child", "unknown")).await), expected);
+        assert_eq!(refusal(ask(&house, command, Message::new()).await), "missing configuration name");
+    }
 }
 
 #[tokio::test]

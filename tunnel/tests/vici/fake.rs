@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidegate::connection::Connection as Loaded;
-use tidegate::engine::{Selection, Target};
+use tidegate::engine::{Manner, Selection, Target};
 use tidegate::event::Event;
+use tidegate::io::udp::RawEsp;
 use tidegate::status::{
     Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus, CountersReport, IkeSaStatus, TimesReport,
     Traffic,
@@ -45,7 +46,11 @@ struct State {
 pub(crate) enum Asked {
     Initiate(Target),
     Terminate(Selection),
+    Force(Selection),
     Rekey(Selection),
+    Reauthenticate(Selection),
+    Install(Target),
+    Uninstall(Target),
     Reset(TallyOf),
     Load(Arc<str>),
     Update(Arc<str>),
@@ -157,9 +162,28 @@ impl Control for Fake {
         self.outcome(&name).await.map(drop)
     }
 
-    async fn terminate(&self, selection: Selection) -> Result<usize, Refusal> {
+    async fn terminate(&self, selection: Selection, manner: Manner) -> Result<usize, Refusal> {
+        if manner == Manner::Force {
+            self.note(Asked::Force(selection));
+            return Ok(1);
+        }
         self.note(Asked::Terminate(selection.clone()));
         self.outcome(&name_of(selection)).await
+    }
+
+    async fn reauthenticate(&self, selection: Selection) -> Result<usize, Refusal> {
+        self.note(Asked::Reauthenticate(selection.clone()));
+        self.outcome(&name_of(selection)).await
+    }
+
+    async fn install(&self, target: Target) -> Result<(), Refusal> {
+        self.note(Asked::Install(target.clone()));
+        self.outcome(&name_of_target(target)).await.map(drop)
+    }
+
+    async fn uninstall(&self, target: Target) -> Result<(), Refusal> {
+        self.note(Asked::Uninstall(target.clone()));
+        self.outcome(&name_of_target(target)).await.map(drop)
     }
 
     async fn rekey(&self, selection: Selection) -> Result<usize, Refusal> {
@@ -224,11 +248,20 @@ impl Control for Fake {
         Ok(known)
     }
 
+    fn raw_esp(&self) -> RawEsp {
+        RawEsp::On
+    }
+
     fn events(&self) -> Listener {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.state.lock().expect("not poisoned").listeners.push(sender);
         Listener(receiver)
     }
+}
+
+fn name_of_target(target: Target) -> Arc<str> {
+    let (Target::Connection(name) | Target::Child { child: name, .. }) = target;
+    name
 }
 
 fn name_of(selection: Selection) -> Arc<str> {

@@ -5,6 +5,7 @@ mod codec;
 mod commands;
 mod events;
 mod fake;
+mod files;
 mod hostile;
 mod loading;
 mod manager;

@@ -90,7 +90,7 @@ pub(super) fn send_auth(
         authentication: Some(auth),
         configuration: configuration_request(&connection),
         child: child.as_ref().map(PendingChild::offer),
-        initial_contact: goal.replaces.is_none() && core.is_first_contact(&connection.remote.identity),
+        initial_contact: goal.replaces.is_none() && core.is_first_contact(&connection),
         mobike: connection.mobike,
         additional_addresses: (connection.mobike && core.local_addresses.len() > 1)
             .then(|| mobike::additional(frame, core)),

@@ -5,7 +5,7 @@ use super::command::{Reply, failure, success};
 use super::event_name::EventName;
 use super::pump::Happening;
 use super::selection::Filter;
-use crate::engine::{Selection, Target};
+use crate::engine::{Manner, Selection, Target};
 use crate::log::Level;
 use crate::vici::control::{Control, Refusal};
 use crate::vici::message::Message;
@@ -56,15 +56,27 @@ pub(super) async fn terminate<C: Control>(hall: &Hall<C>, arguments: &Message, r
         Ok(selections) => selections,
         Err(error) => return failure(error),
     };
-    // The peer's answer is waited for only where somebody says for how long.
-    let forced = arguments.text("force") == Some("yes") && order.wait == Wait::ForEver;
-    let order = if forced { Order { wait: Wait::No, ..order } } else { order };
     let control = hall.control.clone();
-    let doing = each(selections, move |selection| {
-        let control = control.clone();
-        async move { control.terminate(selection).await }
-    });
-    match order.carry_out(hall, reply, doing).await {
+    let taking_down = move |manner| {
+        move |selection| {
+            let control = control.clone();
+            async move { control.terminate(selection, manner).await }
+        }
+    };
+    // Where it is to be forced, peers are asked for as long as somebody says, and no longer.
+    let force = arguments.text("force") == Some("yes");
+    let manner = if force && order.wait == Wait::ForEver { Manner::Force } else { Manner::Ask };
+    let doing = each(selections.clone(), taking_down.clone()(manner));
+    let outcome = order.carry_out(hall, reply, doing).await;
+    let outcome = match outcome {
+        None if force => {
+            let forced = each(selections, taking_down(Manner::Force)).await;
+            hall.catch_up().await;
+            Some(forced)
+        }
+        outcome => outcome,
+    };
+    match outcome {
         Some(Ok(0)) => Message::new()
             .with("success", "no")
             .with("matches", 0)
@@ -77,11 +89,9 @@ pub(super) async fn terminate<C: Control>(hall: &Hall<C>, arguments: &Message, r
     }
 }
 
-/// Makes new keys. The answer comes when they are in use.
+/// Makes new keys, or has both ends prove anew who they are. The answer comes when that is done.
 pub(super) async fn rekey<C: Control>(hall: &Hall<C>, arguments: &Message) -> Message {
-    if arguments.text("reauth") == Some("yes") {
-        return failure("reauthentication cannot be asked for: terminate and initiate in its place");
-    }
+    let anew = arguments.text("reauth") == Some("yes");
     let filter = match Filter::read(arguments) {
         Ok(filter) if filter.is_empty() => return failure("missing rekey selector"),
         Ok(filter) => filter,
@@ -91,7 +101,10 @@ pub(super) async fn rekey<C: Control>(hall: &Hall<C>, arguments: &Message) -> Me
         Ok(selections) => selections,
         Err(error) => return failure(error),
     };
-    let outcome = each(selections, |selection| hall.control.rekey(selection)).await;
+    let one = |selection| async move {
+        if anew { hall.control.reauthenticate(selection).await } else { hall.control.rekey(selection).await }
+    };
+    let outcome = each(selections, one).await;
     hall.catch_up().await;
     match outcome {
         Ok(0) => Message::new()
@@ -101,6 +114,40 @@ pub(super) async fn rekey<C: Control>(hall: &Hall<C>, arguments: &Message) -> Me
         Ok(count) => success().with("matches", count),
         Err(error) => failure(error),
     }
+}
+
+/// Lets traffic bring a child up, or puts a rule in force that passes or drops it.
+pub(super) async fn install<C: Control>(hall: &Hall<C>, arguments: &Message) -> Message {
+    let target = match child(arguments) {
+        Ok(target) => target,
+        Err(answer) => return answer,
+    };
+    match hall.control.install(target).await {
+        Ok(()) => success(),
+        Err(error) if error.is_about_nothing() => failure("configuration name not found"),
+        Err(error) => failure(error),
+    }
+}
+
+/// Undoes that, and what a start on traffic has done.
+pub(super) async fn uninstall<C: Control>(hall: &Hall<C>, arguments: &Message) -> Message {
+    let target = match child(arguments) {
+        Ok(target) => target,
+        Err(answer) => return answer,
+    };
+    match hall.control.uninstall(target).await {
+        Ok(()) => success(),
+        Err(error) if error.is_about_nothing() => {
+            failure(format_args!("policy '{}' not found", arguments.text("child").unwrap_or_default()))
+        }
+        Err(error) => failure(error),
+    }
+}
+
+/// The child that is named, of any connection or of one.
+fn child(arguments: &Message) -> Result<Target, Message> {
+    let child = arguments.text("child").ok_or_else(|| failure("missing configuration name"))?;
+    Ok(Target::Child { connection: arguments.text("ike").map(Arc::from), child: child.into() })
 }
 
 /// Sends clients elsewhere (RFC 5685), which we do not.
@@ -118,10 +165,7 @@ pub(super) fn redirect(arguments: &Message) -> Message {
 
 /// Does it to each of these in turn; nothing that is there no more is counted, and the first failure is the
 /// last thing done.
-async fn each<E: Refusal, F>(
-    selections: Vec<Selection>,
-    mut one: impl FnMut(Selection) -> F,
-) -> Result<usize, E>
+async fn each<E: Refusal, F>(selections: Vec<Selection>, one: impl Fn(Selection) -> F) -> Result<usize, E>
 where
     F: Future<Output = Result<usize, E>>,
 {
