@@ -200,7 +200,8 @@ fn vici() -> std::io::Result<()> {
         ("unknown", Ok(packet::command_unknown())),
     ];
     for (name, frame) in frames {
-        save("vici", name, &frame.expect("short")[4..])?;
+        // In one piece.
+        save("vici", name, &[&[255], frame.expect("short").as_slice()].concat())?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::registry::Registry;
 use crate::sa::crypt::Crypt;
 use crate::sa::established::Luggage;
 use crate::sa::{IkeSa, SpiPair};
+use crate::tally::Ledger;
 use crate::wire::IkeSpi;
 use crate::{Config, Now, SaId};
 use std::collections::{BTreeSet, VecDeque};
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) sources: Option<Box<dyn Sources>>,
     pub(crate) key_sink: Option<Box<dyn KeySink>>,
     pub(crate) counters: Counters,
+    pub(crate) ledger: Ledger,
     pub(crate) outputs: Outputs,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) ids: Ids,
@@ -257,6 +259,9 @@ impl Core {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
+        if matches!(event, Event::ChildRekeyed { .. }) {
+            self.ledger.child_rekeyed();
+        }
         self.outputs.push_back(Output::Event(event));
     }
 }

@@ -88,6 +88,7 @@ pub mod pool;
 pub mod proposal;
 mod registry;
 mod sa;
+pub mod tally;
 pub mod time;
 pub mod verdict;
 pub mod wire;

@@ -91,6 +91,7 @@ pub mod engine;
 pub mod event;
 pub mod io;
 pub mod keylog;
+pub mod last_use;
 pub mod log;
 pub mod manager;
 pub mod mesh;

@@ -27,13 +27,14 @@ use std::task::{Context, Poll};
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
 use tidegate_ike::keys::KeySink;
 use tidegate_ike::pool::{Pool, PoolReport};
+use tidegate_ike::tally::{Tallies, TallyOf};
 use tidegate_ike::{ApiMisuse, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that may wait for the control task; whoever comes later waits before it is one of them.
 const REQUESTS: usize = 256;
 /// Events that are kept for a listener that does not listen.
-const EVENTS: usize = 4096;
+pub(crate) const EVENTS: usize = 4096;
 
 /// A running engine. Clones are handles of the same one; it shuts down with the last of them, or when told.
 #[derive(Clone)]
@@ -192,6 +193,16 @@ impl TunnelManager {
     /// What was carried and what was dropped, and why.
     pub async fn counters(&self) -> Result<CountersReport, Error> {
         self.ask(|reply| Command::Ask(Question::Counters(reply))).await
+    }
+
+    /// Messages and rekeyings, by connection.
+    pub async fn tallies(&self) -> Result<Tallies, Error> {
+        self.ask(|reply| Command::Ask(Question::Tallies(reply))).await
+    }
+
+    /// Begins some of them anew; true if there was something.
+    pub async fn reset_tallies(&self, which: TallyOf) -> Result<bool, Error> {
+        self.ask(|reply| Command::ResetTallies { which, reply }).await
     }
 
     /// Makes the connections of a mesh those that are loaded; others than a mesh's are left alone. Only what

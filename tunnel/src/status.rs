@@ -75,6 +75,8 @@ pub struct IkeSaStatus {
     pub remote: SocketAddr,
     /// Whether a NAT is in front of us, and of the peer.
     pub nat: (bool, bool),
+    /// Whether we claim a NAT where there is none.
+    pub claims_nat: bool,
     /// Who the peer has proved to be.
     pub peer: Option<String>,
     /// What was negotiated, as it is written in proposals: `aes128gcm16-prfsha256-x25519`.
@@ -126,10 +128,16 @@ pub struct ChildSaStatus {
     pub received: Traffic,
     /// Packets and bytes sent.
     pub sent: Traffic,
+    /// Seconds since something authentic last came.
+    pub received_ago: Option<f64>,
+    /// Seconds since something was last sent.
+    pub sent_ago: Option<f64>,
     /// Its age in seconds.
     pub age: f64,
     /// Seconds until it is rekeyed.
     pub rekey_in: Option<f64>,
+    /// Seconds until it ends, whatever has become of its successor.
+    pub expires_in: Option<f64>,
 }
 
 /// Algorithms by their IANA transform ids, for whoever spells them in another way.

@@ -1,5 +1,6 @@
 //! What control publishes and packet workers read: `esp`'s tables with what this crate adds to each SA.
 
+use crate::last_use::LastUse;
 use crate::stand_in;
 use crate::worker::Turn;
 use std::net::SocketAddr;
@@ -21,12 +22,14 @@ pub struct Sealing {
     pub esp: Outbound,
     /// Where several workers send, one at a time does by this.
     pub turn: Turn,
+    /// When it last sealed something.
+    pub used: LastUse,
 }
 
 impl Sealing {
-    /// A half whose turn nobody has.
+    /// A half whose turn nobody has, and that has sealed nothing.
     pub fn new(child: Spi, esp: Outbound) -> Self {
-        Self { child, esp, turn: Turn::default() }
+        Self { child, esp, turn: Turn::default(), used: LastUse::default() }
     }
 }
 
@@ -38,6 +41,8 @@ pub struct Opening {
     pub owner: Owner,
     /// What opens.
     pub esp: Inbound,
+    /// When something authentic last came.
+    pub used: LastUse,
     /// Stands for the address that packets are expected from.
     expected: AtomicU64,
     /// When authentic packets were last told of, in nanoseconds.
@@ -47,7 +52,8 @@ pub struct Opening {
 impl Opening {
     /// A half that expects its packets from `remote`.
     pub fn new(child: Spi, owner: Owner, esp: Inbound, remote: SocketAddr) -> Self {
-        Self { child, owner, esp, expected: AtomicU64::new(stand_in::end(remote)), told: AtomicU64::new(0) }
+        let (expected, told) = (AtomicU64::new(stand_in::end(remote)), AtomicU64::new(0));
+        Self { child, owner, esp, used: LastUse::default(), expected, told }
     }
 
     /// Whether packets are expected from there. Two addresses with the same number would hide a move that only an

@@ -10,13 +10,14 @@ use crate::output::Path;
 use crate::sa::child::{Child, Fate};
 use crate::sa::established::Luggage;
 use crate::sa::initiate::Goal;
-use crate::sa::{IkeSa, State};
+use crate::sa::{IkeSa, Role, State};
 use crate::verdict::{Cause, Culprit, Verdict};
 use std::sync::Arc;
 
 impl Endpoint {
     /// Brings the tables up to date with an SA that has just made a step.
     pub(super) fn after_step(&mut self, id: SaId) {
+        self.settle_tally(id);
         self.table.reindex(id);
         self.bury_if_closed(id);
         self.core.fragments_held = self.table.fragments_held();
@@ -54,6 +55,13 @@ impl Endpoint {
                 Effect::Reauthenticate(old, connection, path) => self.begin_again(old, &connection, path),
             }
         }
+    }
+
+    /// What the step has counted belongs to the connection of its SA. Of connections that are gone nothing is
+    /// kept, or every name that there ever was would stay.
+    fn settle_tally(&mut self, id: SaId) {
+        let name = self.table.connection_of(id).filter(|name| self.core.registry.get(name).is_some());
+        self.core.ledger.settle(name.cloned());
     }
 
     fn bury_if_closed(&mut self, id: SaId) {
@@ -101,6 +109,8 @@ impl Endpoint {
             self.table.add_child(child, to);
         }
         self.replacement_moves(from, to, &luggage);
+        let ours = self.table.get(to).is_some_and(|sa| sa.frame.role == Role::Initiator);
+        self.core.ledger.ike_rekeyed(ours);
         self.core.event(Event::IkeRekeyed { old: from, new: to });
         self.step(to, |sa, core| {
             sa.with_established(core, |mut sa, frame, core| {

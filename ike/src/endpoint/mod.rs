@@ -34,6 +34,7 @@ use crate::sa::established::{Standing, Task};
 use crate::sa::initiate::{Attempt, Goal};
 use crate::sa::timers::Timer;
 use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
+use crate::tally::{Ledger, Tallies, TallyOf};
 use crate::time::{Now, Time, WallTime};
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::IkeSpi;
@@ -132,6 +133,7 @@ impl Endpoint {
                 sources: None,
                 key_sink: None,
                 counters: Counters::default(),
+                ledger: Ledger::default(),
                 outputs: Outputs::new(),
                 effects: VecDeque::new(),
                 ids: Ids::default(),
@@ -166,6 +168,7 @@ impl Endpoint {
     /// Takes a connection away. Its SAs go on; [`Self::terminate`] ends them.
     pub fn unload(&mut self, name: &str) -> Result<(), ApiMisuse> {
         let known = self.core.registry.remove(name).is_some();
+        self.core.ledger.forget(name);
         if known { Ok(()) } else { Err(ApiMisuse::NoSuchConnection(name.into())) }
     }
 
@@ -392,6 +395,16 @@ impl Endpoint {
     /// What happened how often.
     pub fn counters(&self) -> &Counters {
         &self.core.counters
+    }
+
+    /// Messages and rekeyings, by connection.
+    pub fn tallies(&self) -> Tallies {
+        self.core.ledger.read(&self.core.counters)
+    }
+
+    /// Begins some of them anew; true if there was something.
+    pub fn reset_tallies(&mut self, which: &TallyOf) -> bool {
+        self.core.ledger.reset(which, &self.core.counters)
     }
 
     /// The source of randomness that was handed in.

@@ -16,6 +16,7 @@ use crate::proposal::{IkeChoice, ProposalMismatch, select_ike};
 use crate::registry::Announces;
 use crate::sa::respond::HalfOpen;
 use crate::sa::{Frame, IkeSa, Role, SpiPair, State};
+use crate::tally::Way;
 use crate::time::Now;
 use crate::wire::{
     ExchangeType, Header, IkeSpi, Informational, MessageId, Notify, NotifyType, PayloadChain, PayloadType,
@@ -169,6 +170,7 @@ impl Endpoint {
         };
         let id = self.core.ids.take();
         let spis = SpiPair { initiator: header.initiator_spi, responder: spi };
+        self.core.ledger.message(header, Way::In);
         let mut frame = Frame::new(&mut self.core, id, Role::Responder, spis, path);
         let state = HalfOpen::begin(&mut frame, &mut self.core, request, message, choice, announces);
         self.table.insert(IkeSa { frame, state });

@@ -1,7 +1,7 @@
 //! What is there to be seen of an IKE SA.
 
 use super::SaId;
-use crate::connection::Connection;
+use crate::connection::{Connection, EncapsulationPolicy};
 use crate::crypto::{GroupId, PrfId};
 use crate::identity::Identity;
 use crate::nat::NatView;
@@ -155,6 +155,12 @@ impl<'a> SaStatus<'a> {
         self.established().map(|sa| sa.nat)
     }
 
+    /// Whether we claim a NAT where none was found, so that both ends encapsulate.
+    pub fn claims_nat(&self) -> bool {
+        let forces = |sa: &Established| sa.connection.encapsulation == EncapsulationPolicy::Udp;
+        self.established().is_some_and(|sa| forces(sa) && !sa.nat.any())
+    }
+
     /// What protects it.
     pub fn algorithms(&self) -> Option<IkeAlgorithms> {
         let Agreed { group, prf, suite } = self.established()?.choice;
@@ -246,6 +252,11 @@ impl<'a> ChildStatus<'a> {
     /// When new keys are made for it.
     pub fn rekey_at(&self) -> Option<Time> {
         self.timers.at(Timer::RekeyChild(self.child.inbound))
+    }
+
+    /// When it ends, whatever has become of its successor.
+    pub fn expires_at(&self) -> Option<Time> {
+        self.timers.at(Timer::ExpireChild(self.child.inbound))
     }
 
     /// Whether it is the one that counts, and not on its way out.

@@ -169,6 +169,11 @@ impl Table {
         }
     }
 
+    /// The connection of an SA, once that is known.
+    pub(super) fn connection_of(&self, id: SaId) -> Option<&Arc<str>> {
+        self.entry(id)?.connection.as_ref()
+    }
+
     /// Whether the connection of an SA is known.
     pub(super) fn has_connection(&self, id: SaId) -> bool {
         self.entry(id).is_some_and(|entry| entry.connection.is_some())

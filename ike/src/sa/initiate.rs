@@ -437,6 +437,7 @@ impl InitSent {
         };
         self.request.clone_from(&datagram);
         if frame.window.is_waiting() {
+            core.ledger.sent(std::slice::from_ref(&datagram));
             core.transmit(frame.path, std::slice::from_ref(&datagram));
             frame.window.replace(vec![datagram]);
             frame.timers.set(Timer::Retransmit, core.now.time + policy.wait(0));

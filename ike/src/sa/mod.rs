@@ -24,6 +24,7 @@ use crate::core::Core;
 use crate::counters::Drop;
 use crate::nat::{self, NatView, SourceClaim};
 use crate::output::{Framing, JobDone, JobId, Path, Task};
+use crate::tally::Way;
 use crate::time::Time;
 use crate::verdict::Verdict;
 use crate::wire::{ExchangeType, Header, IkeSpi, MessageError, NatDetection, Progress, Sealed};
@@ -174,6 +175,7 @@ impl Frame {
         datagrams: window::Datagrams,
         policy: &crate::connection::Retransmission,
     ) {
+        core.ledger.sent(&datagrams);
         core.transmit(self.path, &datagrams);
         let wait = self.window.sent(core.now.time, datagrams, policy);
         self.timers.set(Timer::Retransmit, core.now.time + wait);
@@ -181,6 +183,7 @@ impl Frame {
 
     /// Sends the answer to the request that is being worked on, and keeps it.
     pub(crate) fn send_answer(&mut self, core: &mut Core, datagrams: window::Datagrams) {
+        core.ledger.sent(&datagrams);
         core.transmit(self.answer_path, &datagrams);
         self.window.keep_answer(datagrams);
     }
@@ -329,6 +332,7 @@ impl IkeSa {
 
     fn take(&mut self, core: &mut Core, place: Place, message: &Verified) {
         core.counters.messages_in = core.counters.messages_in.saturating_add(1);
+        core.ledger.message(&message.header, Way::In);
         match place {
             Place::Request => {
                 self.frame.answer_path = message.path;
@@ -377,6 +381,7 @@ impl IkeSa {
             }
             return;
         }
+        core.ledger.message(&header, Way::In);
         let state = std::mem::replace(&mut self.state, State::Closed);
         self.state = match state {
             State::Initiating(attempt) => {

@@ -297,6 +297,7 @@ fn answer_init(
     match opening.key(core.provider, Role::Responder, frame.spis, &agreement.shared) {
         Ok(keyed) => {
             core.disclose(frame.spis, &keyed.crypt);
+            core.ledger.sent(std::slice::from_ref(&datagram));
             core.transmit(frame.path, std::slice::from_ref(&datagram));
             frame.window = Window::of_responder();
             State::Responding(Box::new(HalfOpen {

@@ -37,6 +37,7 @@ use std::time::Duration;
 use tidegate_ike::crypto::{RING, Random, SystemRandom};
 use tidegate_ike::keys::KeySink;
 use tidegate_ike::pool::{Pool, PoolReport};
+use tidegate_ike::tally::{Tallies, TallyOf};
 use tidegate_ike::{ApiMisuse, Sources, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
@@ -61,6 +62,7 @@ pub(crate) enum Command {
     Uninstall { target: Target, reply: Reply<Result<(), ApiMisuse>> },
     Rekey { selection: Selection, reply: Reply<Result<usize, Error>> },
     Apply { mesh: Box<Mesh>, reply: Reply<Result<Changes, Error>> },
+    ResetTallies { which: TallyOf, reply: Reply<bool> },
     Shutdown { reply: Reply<()> },
     Ask(Question),
 }
@@ -71,6 +73,7 @@ pub(crate) enum Question {
     IsActive(Arc<str>, Reply<bool>),
     Status(Reply<Vec<ConnectionStatus>>),
     Counters(Reply<CountersReport>),
+    Tallies(Reply<Tallies>),
     Pools(Reply<Vec<PoolReport>>),
 }
 
@@ -352,6 +355,9 @@ impl Control {
                 let ticket = self.ticket(reply);
                 self.engine.rekey(now, &selection, ticket);
             }
+            Some(Command::ResetTallies { which, reply }) => {
+                let _ = reply.send(self.engine.reset_tallies(&which));
+            }
             Some(Command::Apply { mesh, reply }) => self.apply(&mesh, reply),
             Some(Command::Shutdown { reply }) => self.shut_down(Some(reply)),
             Some(Command::Ask(question)) => self.answer(question),
@@ -370,6 +376,9 @@ impl Control {
             }
             Question::Status(reply) => {
                 let _ = reply.send(self.engine.status(now));
+            }
+            Question::Tallies(reply) => {
+                let _ = reply.send(self.engine.tallies());
             }
             Question::Counters(reply) => {
                 let _ = reply.send(self.report());

@@ -65,6 +65,7 @@ use tidegate_esp::policy::Owner;
 use tidegate_ike::crypto::{Provider, Random};
 use tidegate_ike::identity::Identity;
 use tidegate_ike::keys::KeySink;
+use tidegate_ike::tally::{Tallies, TallyOf};
 use tidegate_ike::{
     DataEvent, Endpoint, Framing, JobDone, Now, Output, Path, SaId, Sources, Time, Verdict, WallTime,
 };
@@ -338,6 +339,16 @@ impl Engine {
     /// What happened how often on the IKE side.
     pub fn ike_counters(&self) -> &tidegate_ike::counters::Counters {
         self.ike.counters()
+    }
+
+    /// Messages and rekeyings, by connection.
+    pub fn tallies(&self) -> Tallies {
+        self.ike.tallies()
+    }
+
+    /// Begins some of them anew; true if there was something.
+    pub fn reset_tallies(&mut self, which: &TallyOf) -> bool {
+        self.ike.reset_tallies(which)
     }
 
     /// Whether there is no SA, none to come, and nothing to tell.

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::link::{Link, Phase, Want, Wish};
 use crate::connection::{ChildMode, Start};
+use crate::last_use::LastUse;
 use crate::status::{Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus, IkeSaStatus, Traffic};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ impl Engine {
             local: path.local,
             remote: path.remote,
             nat: nat.map_or((false, false), |nat| (nat.local_behind_nat, nat.remote_behind_nat)),
+            claims_nat: sa.claims_nat(),
             peer: sa.peer().map(ToString::to_string),
             suite: sa.algorithms().map(|algorithms| algorithms.to_string()),
             algorithms: sa.algorithms().map(of_ike),
@@ -83,10 +85,17 @@ impl Engine {
             remote: texts(&child.selectors().remote),
             received: opening.map(|half| traffic(half.esp.packets(), half.esp.bytes())).unwrap_or_default(),
             sent: sealing.map(|(_, half)| traffic(half.esp.packets(), half.esp.bytes())).unwrap_or_default(),
+            received_ago: opening.and_then(|half| ago(&half.used, now)),
+            sent_ago: sealing.and_then(|(_, half)| ago(&half.used, now)),
             age: child.age().as_secs_f64(),
             rekey_in: child.rekey_at().map(|at| at.since(now).as_secs_f64()),
+            expires_in: child.expires_at().map(|at| at.since(now).as_secs_f64()),
         }
     }
+}
+
+fn ago(used: &LastUse, now: Time) -> Option<f64> {
+    used.at().map(|at| now.since(at).as_secs_f64())
 }
 
 fn connection(link: &Link, sas: Vec<IkeSaStatus>, now: Time) -> ConnectionStatus {

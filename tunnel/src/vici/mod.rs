@@ -27,10 +27,10 @@ mod server;
 mod transport;
 
 pub use client::{Client, ClientError, Subscription};
-pub use control::Control;
+pub use control::{Control, Refusal};
 pub use credentials::Credentials;
 pub use message::{Element, Message};
-pub use server::{MAX_CLIENTS, PATIENCE, Server};
+pub use server::{MAX_CLIENTS, PATIENCE, Server, serve};
 
 /// Where the daemon listens unless it is told otherwise.
 pub const DEFAULT_PATH: &str = "/run/tidegate/vici.sock";

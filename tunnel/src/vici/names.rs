@@ -27,7 +27,7 @@ pub(super) fn algorithms() -> Message {
         .with_section("integrity", ours(INTEGRITY.iter().map(|(_, name)| *name)))
         .with_section("aead", ours(ciphers(true)))
         .with_section("prf", ours(PrfId::ALL.iter().map(|prf| prf_name(*prf))))
-        .with_section("ke", ours(GroupId::ALL.iter().map(|group| group_name(*group))))
+        .with_section("dh", ours(GroupId::ALL.iter().map(|group| group_name(*group))))
 }
 
 /// charon says which plugin computes what.

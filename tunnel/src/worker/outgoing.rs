@@ -243,6 +243,7 @@ impl Stages {
                 return Err(spent.into());
             }
         };
+        sa.used.mark(now);
         if reservation.passed_soft_limit() {
             outward.notice(Notice::SoftLimit(sa.child));
         }

@@ -43,6 +43,7 @@ impl Tidings {
         control: &mut impl Control,
     ) {
         let child = opening.child;
+        opening.used.mark(now);
         if freshness == Freshness::First {
             control.notice(Notice::FirstInbound(child));
         }

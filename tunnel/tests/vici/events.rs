@@ -4,10 +4,14 @@ use crate::fake::{Fake, House, child_sa, handle, soon, two_connections};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate::event::Event;
+use tidegate::vici::packet::{self, Packet};
 use tidegate::vici::{Message, Subscription};
 use tidegate_esp::{SelectorPair, Spi};
 use tidegate_ike::identity::Identity;
+use tidegate_ike::wire::NotifyType;
 use tidegate_ike::{Cause, Culprit, Path, Verdict};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 fn up(connection: &str) -> Event {
     Event::Up { connection: connection.into(), peer: "198.51.100.2:4500".parse().expect("an address") }
@@ -147,4 +151,118 @@ async fn an_ike_sa_that_comes_is_shown() {
     let section = message.section("edge-1").expect("named after its connection");
     assert_eq!(section.text("state"), Some("ESTABLISHED"));
     assert_eq!(section.get("child-sas"), None);
+}
+
+/// The next packet of a raw stream.
+async fn packet(stream: &mut UnixStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    soon(stream.read_exact(&mut length)).await.expect("it goes on");
+    let mut body = vec![0; u32::from_be_bytes(length) as usize];
+    soon(stream.read_exact(&mut body)).await.expect("it goes on");
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_order_brings_about_is_told_before_its_answer() {
+    let house = House::open(&Fake::default());
+    let mut stream = UnixStream::connect(&house.path).await.expect("the server listens");
+    stream.write_all(&packet::register("log").expect("short")).await.expect("it is open");
+    assert_eq!(packet(&mut stream).await, [5]);
+    let order = |command| packet::request(command, &Message::new().with("ike", "loud")).expect("short");
+    for _ in 0..100 {
+        for command in ["initiate", "terminate", "rekey"] {
+            stream.write_all(&order(command)).await.expect("it is open");
+            let (event, answer) = (packet(&mut stream).await, packet(&mut stream).await);
+            assert!(matches!(Packet::parse(&event), Ok(Packet::Event { name: "log", .. })), "{command}");
+            assert!(matches!(Packet::parse(&answer), Ok(Packet::Response { .. })), "{command}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_of_a_command_is_missing_from_its_log() {
+    let house = House::open(&Fake::default());
+    let mut client = house.client().await;
+    for round in 0..200 {
+        let mut lines = Vec::new();
+        let arguments = Message::new().with("ike", "loud").with("loglevel", 1);
+        let answer = client.stream("initiate", "control-log", &arguments, |line| lines.push(line));
+        soon(answer).await.expect("it is done");
+        let texts: Vec<_> = lines.iter().filter_map(|line| line.text("msg")).collect();
+        assert_eq!(texts, ["test: it is done"], "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn with_an_ike_sa_its_children_are_told_to_be_down() {
+    let house = House::open(&Fake::with(two_connections()));
+    let mut events = house.client().await.events(&["ike-updown", "child-updown"]).await.expect("known");
+    let verdict = Verdict { culprit: Culprit::Network, cause: Cause::ClosedByPeer };
+    let (sa, connection) = (handle(), "edge-1".into());
+    house.fake.raise(&Event::Ike(tidegate_ike::Event::IkeClosed { sa, connection, verdict }));
+
+    let (name, message) = next(&mut events).await;
+    assert_eq!((name.as_str(), message.text("up")), ("child-updown", None));
+    let children = message.section("edge-1").and_then(|sa| sa.section("child-sas")).expect("its IKE SA");
+    let (_, child) = children.sections().next().expect("it had one");
+    assert_eq!((child.text("name"), child.text("state")), (Some("edge-1-p2p"), Some("DELETED")));
+
+    let (name, message) = next(&mut events).await;
+    assert_eq!((name.as_str(), message.text("up")), ("ike-updown", None));
+    let sa = message.section("edge-1").expect("named after its connection");
+    assert_eq!((sa.text("state"), sa.get("child-sas")), (Some("DELETING"), None));
+}
+
+#[tokio::test]
+async fn a_peer_that_moves_is_told_with_where_it_is_now() {
+    let house = House::open(&Fake::with(two_connections()));
+    let mut events = house.client().await.events(&["ike-update"]).await.expect("known");
+    let path = Path {
+        local: "192.0.2.1:4500".parse().expect("an address"),
+        remote: "203.0.113.9:40000".parse().expect("an address"),
+        framing: tidegate_ike::Framing::Marked,
+    };
+    house.fake.raise(&Event::Ike(tidegate_ike::Event::PeerMoved { sa: handle(), path }));
+    let (name, message) = next(&mut events).await;
+    assert_eq!(name, "ike-update");
+    let told = ["local-host", "local-port", "remote-host", "remote-port"].map(|key| message.text(key));
+    assert_eq!(told, [Some("192.0.2.1"), Some("4500"), Some("203.0.113.9"), Some("40000")]);
+    assert!(message.section("edge-1").is_some());
+}
+
+#[tokio::test]
+async fn what_somebody_should_look_at_is_an_alert_with_its_name() {
+    let house = House::open(&Fake::with(two_connections()));
+    let mut events = house.client().await.events(&["alert"]).await.expect("known");
+    let failed = |culprit, cause| {
+        let verdict = Verdict { culprit, cause };
+        let name = Some("edge-1-p2p".into());
+        Event::Ike(tidegate_ike::Event::ChildFailed { sa: handle(), name, verdict })
+    };
+    let closed = |cause| {
+        let verdict = Verdict { culprit: Culprit::Network, cause };
+        Event::Ike(tidegate_ike::Event::IkeClosed { sa: handle(), connection: "edge-1".into(), verdict })
+    };
+    let waited = Duration::from_secs(30);
+    // An end that somebody wanted is none.
+    house.fake.raise(&closed(Cause::ClosedByUs));
+    let cases = [
+        (failed(Culprit::Mismatch, Cause::Refused(NotifyType::TS_UNACCEPTABLE)), "ts-mismatch", "mismatch"),
+        (
+            failed(Culprit::Mismatch, Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN)),
+            "proposal-mismatch-child",
+            "mismatch",
+        ),
+        (failed(Culprit::Us, Cause::PoolExhausted), "vip-failure", "us"),
+        (closed(Cause::Unanswered { waited }), "retransmit-send-timeout", "network"),
+        (closed(Cause::Replaced), "unique-replace", "network"),
+    ];
+    for (event, expected, culprit) in cases {
+        house.fake.raise(&event);
+        let (name, message) = next(&mut events).await;
+        assert_eq!((name.as_str(), message.text("alert")), ("alert", Some(expected)));
+        assert_eq!(message.text("tidegate-culprit"), Some(culprit));
+        assert!(message.text("msg").is_some(), "{expected} says what it is");
+        assert!(message.section("edge-1").is_some(), "{expected} shows its IKE SA");
+    }
 }

@@ -9,19 +9,19 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidegate::connection::Connection as Loaded;
-use tidegate::engine::{Selection, Target};
+use tidegate::engine::{Manner, Selection, Target};
 use tidegate::event::Event;
 use tidegate::io::udp::RawEsp;
 use tidegate::status::{
     Algorithms, ChildSaStatus, ConfiguredChild, ConnectionStatus, CountersReport, IkeSaStatus, TimesReport,
     Traffic,
 };
-use tidegate::vici::Control;
-use tidegate::vici::{Client, Credentials, Server};
+use tidegate::vici::{Client, Control, Credentials, Server};
 use tidegate_esp::AddressRange;
 use tidegate_ike::crypto::{RING, Secret, SystemRandom};
 use tidegate_ike::identity::{Identity, IdentityPattern};
 use tidegate_ike::pool::{Pool, PoolReport};
+use tidegate_ike::tally::{Messages, Tallies, Tally, TallyOf};
 use tidegate_ike::{Config, Connection, Endpoint, Initiate, Now, SaId, Time, WallTime};
 use tokio::sync::{Notify, mpsc};
 
@@ -46,7 +46,12 @@ struct State {
 pub(crate) enum Asked {
     Initiate(Target),
     Terminate(Selection),
+    Force(Selection),
     Rekey(Selection),
+    Reauthenticate(Selection),
+    Install(Target),
+    Uninstall(Target),
+    Reset(TallyOf),
     Load(Arc<str>),
     Update(Arc<str>),
     Unload(Arc<str>),
@@ -60,6 +65,14 @@ impl fmt::Display for Refusal {
         f.write_str(self.0)
     }
 }
+
+impl tidegate::vici::Refusal for Refusal {
+    fn is_about_nothing(&self) -> bool {
+        self.0 == UNKNOWN.0
+    }
+}
+
+const UNKNOWN: Refusal = Refusal("there is no such thing");
 
 pub(crate) struct Listener(mpsc::UnboundedReceiver<Event>);
 
@@ -129,6 +142,11 @@ impl Fake {
             }
             "broken" => Err(Refusal("no answer for 30.0 s (the network)")),
             "absent" => Ok(0),
+            "loud" => {
+                self.raise(&Event::Trouble { area: "test", message: "it is done".to_owned() });
+                Ok(1)
+            }
+            "unknown" => Err(UNKNOWN),
             _ => Ok(2),
         }
     }
@@ -144,9 +162,28 @@ impl Control for Fake {
         self.outcome(&name).await.map(drop)
     }
 
-    async fn terminate(&self, selection: Selection) -> Result<usize, Refusal> {
+    async fn terminate(&self, selection: Selection, manner: Manner) -> Result<usize, Refusal> {
+        if manner == Manner::Force {
+            self.note(Asked::Force(selection));
+            return Ok(1);
+        }
         self.note(Asked::Terminate(selection.clone()));
         self.outcome(&name_of(selection)).await
+    }
+
+    async fn reauthenticate(&self, selection: Selection) -> Result<usize, Refusal> {
+        self.note(Asked::Reauthenticate(selection.clone()));
+        self.outcome(&name_of(selection)).await
+    }
+
+    async fn install(&self, target: Target) -> Result<(), Refusal> {
+        self.note(Asked::Install(target.clone()));
+        self.outcome(&name_of_target(target)).await.map(drop)
+    }
+
+    async fn uninstall(&self, target: Target) -> Result<(), Refusal> {
+        self.note(Asked::Uninstall(target.clone()));
+        self.outcome(&name_of_target(target)).await.map(drop)
     }
 
     async fn rekey(&self, selection: Selection) -> Result<usize, Refusal> {
@@ -201,6 +238,16 @@ impl Control for Fake {
         Ok(counters())
     }
 
+    async fn tallies(&self) -> Result<Tallies, Refusal> {
+        Ok(tallies())
+    }
+
+    async fn reset_tallies(&self, which: TallyOf) -> Result<bool, Refusal> {
+        let known = !matches!(&which, TallyOf::Connection(name) if &**name != "edge-1");
+        self.note(Asked::Reset(which));
+        Ok(known)
+    }
+
     fn raw_esp(&self) -> RawEsp {
         RawEsp::On
     }
@@ -210,6 +257,11 @@ impl Control for Fake {
         self.state.lock().expect("not poisoned").listeners.push(sender);
         Listener(receiver)
     }
+}
+
+fn name_of_target(target: Target) -> Arc<str> {
+    let (Target::Connection(name) | Target::Child { child: name, .. }) = target;
+    name
 }
 
 fn name_of(selection: Selection) -> Arc<str> {
@@ -325,6 +377,12 @@ pub(crate) fn counters() -> CountersReport {
     }
 }
 
+pub(crate) fn tallies() -> Tallies {
+    let init = Messages { requests_out: 3, answers_in: 2, ..Messages::default() };
+    let one = Tally { ike_rekeys_begun: 1, child_rekeys: 4, init, ..Tally::default() };
+    Tallies { all: Tally { invalid: 9, ..one }, by_connection: [("edge-1".into(), one)].into() }
+}
+
 /// A name of an IKE SA; an endpoint alone can make one.
 pub(crate) fn handle() -> SaId {
     let secret = Secret::new(vec![7; 32]);
@@ -350,6 +408,7 @@ pub(crate) fn ike_sa() -> IkeSaStatus {
         local: "192.0.2.1:4500".parse().expect("an address"),
         remote: "198.51.100.2:4500".parse().expect("an address"),
         nat: (false, true),
+        claims_nat: false,
         peer: Some("C=CN, O=fabedge.io, CN=edge-1".to_owned()),
         suite: Some("aes256gcm16-prfsha256-x25519".to_owned()),
         algorithms: Some(Algorithms {
@@ -389,7 +448,10 @@ pub(crate) fn child_sa(name: &str, spi_in: u32) -> ChildSaStatus {
         remote: vec!["10.2.0.0/24".to_owned()],
         received: Traffic { packets: 3, bytes: 252 },
         sent: Traffic { packets: 4, bytes: 336 },
+        received_ago: Some(2.5),
+        sent_ago: None,
         age: 60.0,
         rekey_in: Some(3000.0),
+        expires_in: Some(3960.0),
     }
 }

@@ -12,6 +12,8 @@ mod loading;
 mod manager;
 mod metrics;
 mod options;
+mod python;
+mod siege;
 mod socket;
 #[expect(dead_code, clippy::unwrap_used, reason = "what is there serves more tests than these")]
 #[path = "../manager/support.rs"]

@@ -111,7 +111,10 @@ async fn swanctl_shows_why_it_failed() {
     let Some(output) = swanctl(&house, &["--initiate", "--ike", "broken"]).await else { return };
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert_contains(&text, &["initiate failed: no answer for 30.0 s (the network)"]);
+    assert_contains(
+        &text,
+        &["initiate failed: establishing IKE_SA 'broken' failed: no answer for 30.0 s (the network)"],
+    );
     let Some(output) = swanctl(&house, &["--terminate", "--ike", "absent"]).await else { return };
     assert!(!output.status.success());
 }

@@ -122,7 +122,10 @@ async fn an_order_that_fails_says_why() {
     let house = House::open(&Fake::default());
     let output = run(&house, &["up", "broken"]).await;
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "tidegate: no answer for 30.0 s (the network)\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "tidegate: establishing CHILD_SA 'broken' failed: no answer for 30.0 s (the network)\n"
+    );
     let output = run(&house, &["up", "slow", "--timeout", "1"]).await;
     assert_eq!(output.status.code(), Some(1));
     let output = run(&house, &["down", "absent"]).await;

@@ -2,7 +2,7 @@
 
 use super::credentials::{self, authorities, certificates, keys, secrets};
 use super::event_name::EventName;
-use super::{Hall, connections, order, pools, query};
+use super::{Hall, connections, counters, order, pools, query};
 use crate::vici::control::Control;
 use crate::vici::message::Message;
 use crate::vici::names;
@@ -29,6 +29,12 @@ pub(super) enum Command {
     Initiate,
     Terminate,
     Rekey,
+    Install,
+    Uninstall,
+    Redirect,
+    ListPolicies,
+    GetCounters,
+    ResetCounters,
     LoadCert,
     ListCerts,
     FlushCerts,
@@ -80,6 +86,12 @@ impl Command {
             "initiate" => Self::Initiate,
             "terminate" => Self::Terminate,
             "rekey" => Self::Rekey,
+            "install" => Self::Install,
+            "uninstall" => Self::Uninstall,
+            "redirect" => Self::Redirect,
+            "list-policies" => Self::ListPolicies,
+            "get-counters" => Self::GetCounters,
+            "reset-counters" => Self::ResetCounters,
             "load-cert" => Self::LoadCert,
             "list-certs" => Self::ListCerts,
             "flush-certs" => Self::FlushCerts,
@@ -144,6 +156,12 @@ pub(super) async fn run<C: Control>(
         Command::Initiate => order::initiate(&hall, &arguments, &reply).await,
         Command::Terminate => order::terminate(&hall, &arguments, &reply).await,
         Command::Rekey => order::rekey(&hall, &arguments).await,
+        Command::Install => order::install(&hall, &arguments).await,
+        Command::Uninstall => order::uninstall(&hall, &arguments).await,
+        Command::Redirect => order::redirect(&arguments),
+        Command::ListPolicies => query::list_policies(&hall, &arguments, &reply).await,
+        Command::GetCounters => counters::get(&hall, &arguments).await,
+        Command::ResetCounters => counters::reset(&hall, &arguments).await,
         Command::LoadCert => certificates::load(&hall, &arguments),
         Command::ListCerts => certificates::list(&hall, &arguments, &reply).await,
         Command::FlushCerts => certificates::flush(&arguments),

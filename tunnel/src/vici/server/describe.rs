@@ -1,7 +1,6 @@
 //! Connections and SAs in the words that charon uses.
 
-use super::command::failure;
-use crate::status::{ChildSaStatus, ConnectionStatus, IkeSaStatus};
+use crate::status::{ChildSaStatus, ConfiguredChild, ConnectionStatus, IkeSaStatus};
 use crate::vici::message::Message;
 use crate::vici::names;
 
@@ -12,9 +11,8 @@ pub(super) fn ike_sa_with<'a>(
     children: impl Iterator<Item = &'a ChildSaStatus>,
 ) -> Message {
     let mut section = ike_sa(connection, sa);
-    let children = children.fold(Message::new(), |section, child| {
-        section.with_section(&child_key(child), child_sa(connection, child))
-    });
+    let children = children
+        .fold(Message::new(), |section, child| section.with_section(&child_key(child), child_sa(child)));
     section.put_section("child-sas", children);
     Message::new().with_section(&connection.name, section)
 }
@@ -36,7 +34,8 @@ pub(super) fn ike_sa(connection: &ConnectionStatus, sa: &IkeSaStatus) -> Message
     section.put("responder-spi", format_args!("{:016x}", sa.spis.1));
     section.put_some("nat-local", yes(sa.nat.0));
     section.put_some("nat-remote", yes(sa.nat.1));
-    section.put_some("nat-any", yes(sa.nat.0 || sa.nat.1));
+    section.put_some("nat-fake", yes(sa.claims_nat));
+    section.put_some("nat-any", yes(sa.nat.0 || sa.nat.1 || sa.claims_nat));
     if let Some(algorithms) = &sa.algorithms {
         names::put_algorithms(&mut section, algorithms);
     }
@@ -61,12 +60,17 @@ pub(super) fn child_key(child: &ChildSaStatus) -> String {
 }
 
 /// A child SA.
-pub(super) fn child_sa(connection: &ConnectionStatus, child: &ChildSaStatus) -> Message {
+pub(super) fn child_sa(child: &ChildSaStatus) -> Message {
+    child_sa_in(child, if child.current { "INSTALLED" } else { "REKEYED" })
+}
+
+/// A child SA of which is known what has become of it since it was looked at.
+pub(super) fn child_sa_in(child: &ChildSaStatus, state: &str) -> Message {
     let mut section = Message::new()
         .with("name", &child.name)
         .with("uniqueid", child.spi_in)
-        .with("reqid", reqid(connection, &child.name))
-        .with("state", if child.current { "INSTALLED" } else { "REKEYED" })
+        .with("reqid", child.reqid)
+        .with("state", state)
         .with("mode", "TUNNEL")
         .with("protocol", "ESP");
     section.put_some("encap", yes(child.udp));
@@ -75,20 +79,34 @@ pub(super) fn child_sa(connection: &ConnectionStatus, child: &ChildSaStatus) -> 
     names::put_algorithms(&mut section, &child.algorithms);
     section.put("bytes-in", child.received.bytes);
     section.put("packets-in", child.received.packets);
+    section.put_some("use-in", child.received_ago.map(seconds));
     section.put("bytes-out", child.sent.bytes);
     section.put("packets-out", child.sent.packets);
+    section.put_some("use-out", child.sent_ago.map(seconds));
     section.put_some("rekey-time", child.rekey_in.map(seconds));
+    section.put_some("life-time", child.expires_in.map(seconds));
     section.put("install-time", seconds(child.age));
     section.put_list("local-ts", &child.local);
     section.put_list("remote-ts", &child.remote);
     section
 }
 
+/// A child that is installed without an SA.
+pub(super) fn policy(connection: &ConnectionStatus, child: &ConfiguredChild) -> Message {
+    let section = Message::new()
+        .with("child", &child.name)
+        .with("ike", &connection.name)
+        .with("mode", child.mode)
+        .with_list("local-ts", &child.local)
+        .with_list("remote-ts", &child.remote);
+    Message::new().with_section(&format!("{}/{}", connection.name, child.name), section)
+}
+
 /// A connection as it is configured.
 pub(super) fn connection(connection: &ConnectionStatus) -> Message {
     let children = connection.children.iter().fold(Message::new(), |section, child| {
         let configured = Message::new()
-            .with("mode", "TUNNEL")
+            .with("mode", child.mode)
             .with_list("local-ts", &child.local)
             .with_list("remote-ts", &child.remote)
             .with("tidegate-start", child.start);
@@ -111,30 +129,6 @@ pub(super) fn put_state(section: &mut Message, connection: &ConnectionStatus) {
     section.put("tidegate-failures", connection.failures);
     section.put_some("tidegate-retry-in", connection.retry_in.map(seconds));
     section.put_some("tidegate-verdict", connection.last_verdict.as_ref());
-}
-
-/// The IKE SA that a client names by number.
-pub(super) fn ike_id(arguments: &Message) -> Result<Option<u64>, Message> {
-    number(arguments, ["ike-id", "ike_id"])
-}
-
-/// The child that a client names by number: its inbound SPI. Some clients take numbers for signed.
-pub(super) fn child_id(arguments: &Message) -> Result<Option<u32>, Message> {
-    let Some(number) = number::<i64>(arguments, ["child-id", "child_id"])? else { return Ok(None) };
-    let spi = u32::try_from(number).or_else(|_| i32::try_from(number).map(i32::cast_unsigned));
-    spi.map(Some).map_err(|_| failure(format_args!("no child has the number {number}")))
-}
-
-fn number<T: std::str::FromStr>(arguments: &Message, names: [&str; 2]) -> Result<Option<T>, Message> {
-    let Some((name, text)) = names.into_iter().find_map(|name| Some((name, arguments.text(name)?))) else {
-        return Ok(None);
-    };
-    text.parse().map(Some).map_err(|_| failure(format_args!("{name} is no number: {text:?}")))
-}
-
-/// The place of a child in its configuration: it stays the same over all rekeys.
-fn reqid(connection: &ConnectionStatus, child: &str) -> usize {
-    connection.children.iter().position(|configured| configured.name == child).map_or(0, |place| place + 1)
 }
 
 fn or_any(addresses: &[String]) -> Vec<&str> {

@@ -9,12 +9,17 @@ pub(super) enum EventName {
     ControlLog,
     ListSa,
     ListConn,
+    ListPolicy,
     ListCert,
     ListAuthority,
     IkeUpdown,
     IkeRekey,
+    /// A peer, or we, are at another address.
+    IkeUpdate,
     ChildUpdown,
     ChildRekey,
+    /// Something that an operator should look at.
+    Alert,
     /// All that we tell of an event, for our own tools.
     Event,
     /// All that we know of a connection, for our own tools.
@@ -22,17 +27,20 @@ pub(super) enum EventName {
 }
 
 impl EventName {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 15] = [
         Self::Log,
         Self::ControlLog,
         Self::ListSa,
         Self::ListConn,
+        Self::ListPolicy,
         Self::ListCert,
         Self::ListAuthority,
         Self::IkeUpdown,
         Self::IkeRekey,
+        Self::IkeUpdate,
         Self::ChildUpdown,
         Self::ChildRekey,
+        Self::Alert,
         Self::Event,
         Self::Status,
     ];
@@ -43,12 +51,15 @@ impl EventName {
             Self::ControlLog => "control-log",
             Self::ListSa => "list-sa",
             Self::ListConn => "list-conn",
+            Self::ListPolicy => "list-policy",
             Self::ListCert => "list-cert",
             Self::ListAuthority => "list-authority",
             Self::IkeUpdown => "ike-updown",
             Self::IkeRekey => "ike-rekey",
+            Self::IkeUpdate => "ike-update",
             Self::ChildUpdown => "child-updown",
             Self::ChildRekey => "child-rekey",
+            Self::Alert => "alert",
             Self::Event => "tidegate-event",
             Self::Status => "tidegate-connection",
         }
@@ -60,6 +71,7 @@ impl EventName {
 
     /// Whether one has to look at SAs to raise it.
     pub(super) const fn shows_sas(self) -> bool {
-        matches!(self, Self::IkeUpdown | Self::IkeRekey | Self::ChildUpdown | Self::ChildRekey)
+        use EventName::{Alert, ChildRekey, ChildUpdown, IkeRekey, IkeUpdate, IkeUpdown};
+        matches!(self, IkeUpdown | IkeRekey | IkeUpdate | ChildUpdown | ChildRekey | Alert)
     }
 }

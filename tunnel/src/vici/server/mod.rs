@@ -1,17 +1,22 @@
 //! Answers clients.
 //!
 //! 1. `listen` opens the socket.
-//! 2. [`Server`] seats clients, up to a limit; past it, one that has long been idle makes room.
+//! 2. [`Server`] gives clients their seats, up to a limit; past it, one that has long been idle makes room.
 //! 3. `session` talks with one of them, in a task of its own.
-//! 4. `command` does what they ask for: `query` shows, `order` changes, `describe` finds the words, and
+//! 4. `command` does what they ask for: `query` and `counters` show, `order` changes, `selection` reads which
+//!    SAs are meant, `describe` finds the words; `connections` and `pools` are for what is loaded, and
 //!    `credentials` is for what ends prove who they are by.
-//! 5. `pump` turns events into what clients have registered for, once for all of them.
+//! 5. `pump` turns events into what clients have registered for, once for all of them; `album` has the SAs that
+//!    they are about, and `alert` what somebody should look at.
 //!
 //! A client that reads slowly loses events, and after [`PATIENCE`] its connection. One that sends what makes
 //! no sense is answered where there is an answer, and dropped where there is none.
 
+mod album;
+mod alert;
 mod command;
 mod connections;
+mod counters;
 mod credentials;
 mod describe;
 mod event_name;
@@ -20,6 +25,8 @@ mod order;
 mod pools;
 mod pump;
 mod query;
+mod seats;
+mod selection;
 mod session;
 
 use super::control::Control;
@@ -27,17 +34,18 @@ use super::credentials::Credentials;
 use super::registry::Registry;
 use listen::Place;
 use pools::Pools;
-use pump::Happening;
+use pump::{Happening, Mark};
+use seats::Seats;
 use session::Presence;
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::broadcast;
-use tokio::task::{AbortHandle, Id, JoinHandle, JoinSet};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixListener;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Listens on a socket until it is dropped.
 #[derive(Debug)]
@@ -45,8 +53,8 @@ pub struct Server {
     accepting: JoinHandle<()>,
 }
 
-/// No more clients than this at a time.
-pub const MAX_CLIENTS: usize = 256;
+/// No more clients than this at a time, and no more than half of the descriptors that this process may have.
+pub const MAX_CLIENTS: usize = 1024;
 /// How long a client may take to send the rest of a packet that it has begun, or to read one of ours.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -67,8 +75,23 @@ impl Server {
         path: &Path,
     ) -> io::Result<Self> {
         let (listener, place) = listen::open(path)?;
-        let hall = Arc::new(Hall::new(control, credentials));
-        Ok(Self { accepting: tokio::spawn(accept(hall, listener, place)) })
+        let (hall, marks) = Hall::new(control, credentials);
+        Ok(Self { accepting: tokio::spawn(accept(Arc::new(hall), marks, listener, place)) })
+    }
+}
+
+/// Talks with one client over a stream that is there already, until it goes away or has to.
+pub async fn serve<C: Control>(control: C, stream: impl AsyncRead + AsyncWrite + Send + Unpin) {
+    let (hall, marks) = Hall::new(control, Arc::default());
+    let hall = Arc::new(hall);
+    let presence = Arc::new(Presence::new(hall.started));
+    let (input, output) = tokio::io::split(stream);
+    let mut talking = std::pin::pin!(session::run(hall.clone(), input, output, presence));
+    let following = async { tokio::join!(pump::run(hall.clone(), marks), connections::follow(hall.clone())) };
+    tokio::select! {
+        () = &mut talking => {}
+        // There will be no more events; commands are answered all the same.
+        _ = following => talking.await,
     }
 }
 
@@ -90,11 +113,13 @@ struct Hall<C> {
     happenings: broadcast::Sender<Arc<Happening>>,
     /// Sessions that want to see SAs as they come and go.
     watchers: AtomicUsize,
+    marks: mpsc::Sender<Mark>,
 }
 
 impl<C: Control> Hall<C> {
-    fn new(control: C, credentials: Arc<Mutex<Credentials>>) -> Self {
-        Self {
+    fn new(control: C, credentials: Arc<Mutex<Credentials>>) -> (Self, mpsc::Receiver<Mark>) {
+        let (marks, receiver) = mpsc::channel(MARKS);
+        let hall = Self {
             control,
             credentials,
             registry: Registry::default(),
@@ -103,6 +128,17 @@ impl<C: Control> Hall<C> {
             since: SystemTime::now(),
             happenings: broadcast::Sender::new(HAPPENINGS),
             watchers: AtomicUsize::new(0),
+            marks,
+        };
+        (hall, receiver)
+    }
+
+    /// Waits until all that has happened so far is on its way to clients.
+    async fn catch_up(&self) {
+        let (mark, passed) = oneshot::channel();
+        if self.marks.send(mark).await.is_ok() {
+            // Without a pump there is nothing to wait for.
+            let _ = passed.await;
         }
     }
 
@@ -113,19 +149,25 @@ impl<C: Control> Hall<C> {
 }
 
 /// Takes clients in. All their tasks end with this one, and the socket goes.
-async fn accept<C: Control>(hall: Arc<Hall<C>>, listener: UnixListener, place: Place) {
+async fn accept<C: Control>(
+    hall: Arc<Hall<C>>,
+    marks: mpsc::Receiver<Mark>,
+    listener: UnixListener,
+    place: Place,
+) {
     let _place = place;
     let mut tasks = JoinSet::new();
-    let mut seats = Seats::default();
-    let pump = tasks.spawn(pump::run(hall.clone())).id();
+    let mut seats = Seats::new();
+    let pump = tasks.spawn(pump::run(hall.clone(), marks)).id();
     tasks.spawn(connections::follow(hall.clone()));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => seats.take_in(&mut tasks, &hall, stream),
-                // No more descriptors, most likely; they may come back.
+                // No more descriptors, most likely; they may come back, and idle clients have some.
                 Err(error) => {
                     tracing::warn!(target: "tidegate::vici", "cannot take a client in: {error}");
+                    seats.make_room();
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
@@ -134,7 +176,7 @@ async fn accept<C: Control>(hall: Arc<Hall<C>>, listener: UnixListener, place: P
                     Ok((id, ())) => *id,
                     Err(error) => error.id(),
                 };
-                seats.taken.remove(&id);
+                seats.leave(id);
                 if id == pump {
                     tracing::debug!(target: "tidegate::vici", "there are no more events");
                 }
@@ -143,36 +185,7 @@ async fn accept<C: Control>(hall: Arc<Hall<C>>, listener: UnixListener, place: P
     }
 }
 
-/// Who is there.
-#[derive(Default)]
-struct Seats {
-    taken: BTreeMap<Id, Seat>,
-}
-
-struct Seat {
-    task: AbortHandle,
-    presence: Arc<Presence>,
-}
-
-impl Seats {
-    fn take_in<C: Control>(&mut self, tasks: &mut JoinSet<()>, hall: &Arc<Hall<C>>, stream: UnixStream) {
-        if self.taken.len() >= MAX_CLIENTS && !self.make_room() {
-            tracing::warn!(target: "tidegate::vici", "{MAX_CLIENTS} clients are busy, one more is turned away");
-            return;
-        }
-        let presence = Arc::new(Presence::new(hall.started));
-        let task = tasks.spawn(session::run(hall.clone(), stream, presence.clone()));
-        self.taken.insert(task.id(), Seat { task, presence });
-    }
-
-    /// Sends away the client that has been idle for longest: none that waits for an answer or for events.
-    fn make_room(&mut self) -> bool {
-        let idle = self.taken.iter().filter_map(|(id, seat)| Some((seat.presence.idle_since()?, *id)));
-        let Some(seat) = idle.min().and_then(|(_, id)| self.taken.remove(&id)) else { return false };
-        seat.task.abort();
-        true
-    }
-}
-
 /// Events that wait for slow clients.
 const HAPPENINGS: usize = 1024;
+/// Orders whose last events are being gathered.
+const MARKS: usize = 64;

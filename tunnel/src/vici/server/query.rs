@@ -2,8 +2,8 @@
 
 use super::command::{Reply, failure};
 use super::event_name::EventName;
+use super::selection::Filter;
 use super::{Hall, describe};
-use crate::status::{ChildSaStatus, ConnectionStatus, IkeSaStatus};
 use crate::vici::control::Control;
 use crate::vici::message::Message;
 use der::DateTime;
@@ -22,31 +22,58 @@ pub(super) fn version() -> Message {
         .with("machine", std::env::consts::ARCH)
 }
 
-/// How we are. Queues and threads are not what charon's are, and shown as empty.
+/// How we are. Threads and queues are the control runtime's: it has no priorities, and nothing in it waits with a
+/// deadline of its own.
 pub(super) async fn stats<C: Control>(hall: &Hall<C>) -> Message {
     let status = match hall.control.status().await {
         Ok(status) => status,
         Err(error) => return failure(error),
     };
     let phases = || status.iter().flat_map(|connection| &connection.sas).map(|sa| sa.phase);
-    let by_priority = || {
-        ["critical", "high", "medium", "low"]
-            .into_iter()
-            .fold(Message::new(), |section, priority| section.with(priority, 0))
-    };
+    let runtime = tokio::runtime::Handle::current().metrics();
     let uptime =
         Message::new().with("running", in_words(hall.started.elapsed())).with("since", date(hall.since));
-    let workers = Message::new().with("total", 0).with("idle", 0).with_section("active", by_priority());
+    let threads = runtime.num_workers();
+    let workers = Message::new()
+        .with("total", threads)
+        // One of them is at this.
+        .with("idle", threads.saturating_sub(1))
+        .with_section("active", by_priority(1));
     let ike_sas = Message::new()
         .with("total", phases().count())
         .with("half-open", phases().filter(|phase| *phase == "CONNECTING").count());
     Message::new()
         .with_section("uptime", uptime)
         .with_section("workers", workers)
-        .with_section("queues", by_priority())
+        .with_section("queues", by_priority(runtime.global_queue_depth()))
         .with("scheduled", 0)
         .with_section("ikesas", ike_sas)
-        .with_list("plugins", [env!("CARGO_PKG_NAME")])
+        .with_list("plugins", [env!("CARGO_PKG_NAME"), "vici"])
+        .with_section("mallinfo", memory())
+}
+
+/// All that there is has the same priority.
+fn by_priority(medium: usize) -> Message {
+    let count = |priority| if priority == "medium" { medium } else { 0 };
+    let all = ["critical", "high", "medium", "low"];
+    all.into_iter().fold(Message::new(), |section, priority| section.with(priority, count(priority)))
+}
+
+/// Our memory as the kernel sees it, under charon's names: what was taken for data, what was mapped, and of it
+/// all what is there and what is not.
+fn memory() -> Message {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bytes = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.unwrap_or(0).saturating_mul(1024)
+    };
+    let (data, used) = (bytes("VmData:"), bytes("VmRSS:"));
+    Message::new()
+        .with("sbrk", data)
+        .with("mmap", bytes("VmSize:").saturating_sub(data))
+        .with("used", used)
+        .with("free", data.saturating_sub(used))
 }
 
 /// Streams the IKE SAs, each with its children.
@@ -65,6 +92,34 @@ pub(super) async fn list_sas<C: Control>(hall: &Hall<C>, arguments: &Message, re
                 let children = sa.children.iter().filter(|child| filter.admits_child(child));
                 let message = describe::ike_sa_with(&connection, sa, children);
                 reply.stream(EventName::ListSa, message).await;
+            }
+        }
+    }
+    Message::new()
+}
+
+/// Streams what is installed though there is no SA for it: what waits for traffic, and what is passed or dropped
+/// without one. A client says which kinds it wants to see.
+pub(super) async fn list_policies<C: Control>(hall: &Hall<C>, arguments: &Message, reply: &Reply) -> Message {
+    if !reply.wants(EventName::ListPolicy) {
+        return Message::new();
+    }
+    let status = match hall.control.status().await {
+        Ok(status) => status,
+        Err(error) => return failure(error),
+    };
+    let wanted = |kind| arguments.text(kind) == Some("yes");
+    let named = |key, name: &str| arguments.text(key).is_none_or(|wanted| wanted == name);
+    for connection in status.iter().filter(|connection| named("ike", &connection.name)) {
+        let installed = connection.children.iter().filter(|child| child.installed);
+        for child in installed.filter(|child| named("child", &child.name)) {
+            let kind = match child.mode {
+                "PASS" => "pass",
+                "DROP" => "drop",
+                _ => "trap",
+            };
+            if wanted(kind) {
+                reply.stream(EventName::ListPolicy, describe::policy(connection, child)).await;
             }
         }
     }
@@ -96,36 +151,6 @@ pub(super) async fn counters<C: Control>(hall: &Hall<C>) -> Message {
     match hall.control.counters().await {
         Ok(counters) => json(&counters).unwrap_or_else(failure),
         Err(error) => failure(error),
-    }
-}
-
-/// Which SAs a client wants to see.
-struct Filter<'a> {
-    connection: Option<&'a str>,
-    ike_sa: Option<u64>,
-    child: Option<&'a str>,
-    child_sa: Option<u32>,
-}
-
-impl<'a> Filter<'a> {
-    fn read(arguments: &'a Message) -> Result<Self, Message> {
-        Ok(Self {
-            connection: arguments.text("ike"),
-            ike_sa: describe::ike_id(arguments)?,
-            child: arguments.text("child"),
-            child_sa: describe::child_id(arguments)?,
-        })
-    }
-
-    fn admits(&self, connection: &ConnectionStatus, sa: &IkeSaStatus) -> bool {
-        let by_child = self.child.is_some() || self.child_sa.is_some();
-        self.connection.is_none_or(|name| name == connection.name)
-            && self.ike_sa.is_none_or(|id| id == sa.id)
-            && (!by_child || sa.children.iter().any(|child| self.admits_child(child)))
-    }
-
-    fn admits_child(&self, child: &ChildSaStatus) -> bool {
-        self.child.is_none_or(|name| name == child.name) && self.child_sa.is_none_or(|id| id == child.spi_in)
     }
 }
 

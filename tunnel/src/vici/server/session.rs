@@ -7,7 +7,7 @@
 use super::command::{self, Command, Reply, Streamed};
 use super::event_name::EventName;
 use super::pump::Happening;
-use super::{Hall, PATIENCE};
+use super::{HAPPENINGS, Hall, PATIENCE};
 use crate::vici::codec;
 use crate::vici::control::Control;
 use crate::vici::message::Message;
@@ -21,14 +21,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 use tokio::sync::mpsc;
 
 /// Talks with a client until it goes away, or has to.
-pub(super) async fn run<C: Control>(hall: Arc<Hall<C>>, stream: UnixStream, presence: Arc<Presence>) {
-    let (input, output) = stream.into_split();
+pub(super) async fn run<C, R, W>(hall: Arc<Hall<C>>, input: R, output: W, presence: Arc<Presence>)
+where
+    C: Control,
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin,
+{
     let (sender, packets) = mpsc::channel(PACKETS);
     let session = Session::new(hall, output, presence);
     let reading = async {
@@ -68,9 +71,9 @@ impl Presence {
     }
 }
 
-struct Session<C> {
+struct Session<C, W> {
     hall: Arc<Hall<C>>,
-    output: OwnedWriteHalf,
+    output: W,
     presence: Arc<Presence>,
     happenings: broadcast::Receiver<Arc<Happening>>,
     registered: BTreeSet<EventName>,
@@ -93,8 +96,8 @@ enum Step {
     Packet(Option<Vec<u8>>),
 }
 
-impl<C: Control> Session<C> {
-    fn new(hall: Arc<Hall<C>>, output: OwnedWriteHalf, presence: Arc<Presence>) -> Self {
+impl<C: Control, W: AsyncWrite + Send + Unpin> Session<C, W> {
+    fn new(hall: Arc<Hall<C>>, output: W, presence: Arc<Presence>) -> Self {
         Self {
             output,
             presence,
@@ -163,11 +166,19 @@ impl<C: Control> Session<C> {
         }
     }
 
-    /// Sends what was streamed before, then the reply, and takes up what was parked.
+    /// Sends what was streamed and what has happened before, then the reply, and takes up what was parked.
     async fn reply(&mut self, reply: Message) -> Result<(), End> {
         if let Some(mut running) = self.running.take() {
             while let Ok(streamed) = running.streamed.try_recv() {
                 self.raise(streamed).await?;
+            }
+        }
+        // What an order has brought about comes before its answer. More than fits the queue cannot be there.
+        for _ in 0..HAPPENINGS {
+            match self.happenings.try_recv() {
+                Ok(happening) => self.tell(&happening).await?,
+                Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
         self.respond(&reply).await?;
@@ -218,7 +229,7 @@ impl<C: Control> Session<C> {
 }
 
 /// Feeds packets until the client closes. The queue's other end goes first when the session has to end.
-async fn read(mut input: OwnedReadHalf, packets: &mpsc::Sender<Vec<u8>>) -> Result<(), End> {
+async fn read<R: AsyncRead + Unpin>(mut input: R, packets: &mpsc::Sender<Vec<u8>>) -> Result<(), End> {
     loop {
         let packet = tokio::select! {
             packet = transport::read(&mut input, PATIENCE) => packet.map_err(End::Io)?,
