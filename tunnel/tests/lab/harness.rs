@@ -22,6 +22,8 @@ pub(crate) enum Needs {
     Network,
     /// The same, and strongSwan.
     StrongSwan,
+    /// The same, and strongSwan's library for Python.
+    Python,
 }
 
 /// Whether other suites may run at the same time.
@@ -114,10 +116,12 @@ pub(crate) fn run(suites: Vec<Suite>) -> ExitCode {
     if options.list {
         return options.print_list(suites.iter().flat_map(|suite| &suite.names));
     }
-    let missing = prerequisites::missing();
+    let suites: Vec<_> =
+        suites.into_iter().filter(|suite| suite.names.iter().any(|name| options.selects(name))).collect();
+    let needs = suites.iter().map(|suite| suite.needs).max().unwrap_or(Needs::Network);
+    let missing = prerequisites::missing(needs);
     let (suites, left_out): (Vec<_>, Vec<_>) = suites
         .into_iter()
-        .filter(|suite| suite.names.iter().any(|name| options.selects(name)))
         .partition(|suite| !missing.iter().any(|missing| missing.needed_for <= suite.needs));
     let report = Report::default();
     for suite in &left_out {

@@ -1,6 +1,7 @@
 //! The tests.
 
 mod capturing;
+mod clients;
 mod endurance;
 mod footprint;
 mod laboratory;
@@ -15,6 +16,7 @@ use crate::harness::Suite;
 /// All suites. Those that take longest come first, so that they do not keep the others' end waiting.
 pub(crate) fn all() -> Vec<Suite> {
     let mut suites = endurance::suites();
+    suites.extend(clients::suites());
     suites.extend(strongswan::suites());
     suites.extend([
         matrix::suite(),

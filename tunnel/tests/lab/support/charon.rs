@@ -63,6 +63,11 @@ impl Charon {
         self.swanctl(&["--load-all", "--clear"]);
     }
 
+    /// Where clients find it.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Brings a child up.
     pub(crate) fn initiate(&self, child: &str) {
         self.swanctl(&["--initiate", "--child", child, "--timeout", "10"]);

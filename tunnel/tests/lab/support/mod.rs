@@ -1,5 +1,6 @@
 //! What the cases are built of.
 
+pub(crate) mod agent;
 pub(crate) mod capture;
 pub(crate) mod certificates;
 pub(crate) mod charon;
@@ -14,6 +15,7 @@ pub(crate) mod prerequisites;
 pub(crate) mod process;
 pub(crate) mod swanctl;
 pub(crate) mod tidegate;
+pub(crate) mod tool;
 pub(crate) mod twins;
 pub(crate) mod wait;
 

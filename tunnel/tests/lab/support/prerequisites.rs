@@ -1,6 +1,7 @@
 //! What the machine must have.
 
 use crate::harness::Needs;
+use crate::support::agent;
 use std::fmt;
 use std::path::Path;
 
@@ -47,8 +48,8 @@ const FILES: [(&str, &str, Needs); 5] = [
     ),
 ];
 
-/// All that is not there.
-pub(crate) fn missing() -> Vec<Missing> {
+/// All that is not there. What nobody needs is not fetched.
+pub(crate) fn missing(needs: Needs) -> Vec<Missing> {
     let mut missing = Vec::new();
     if !rustix::process::geteuid().is_root() {
         let remedy = "run the tests as root, in a container if you like";
@@ -63,6 +64,11 @@ pub(crate) fn missing() -> Vec<Missing> {
         if !Path::new(file).exists() {
             missing.push(Missing { what: file.into(), remedy, needed_for });
         }
+    }
+    if needs >= Needs::Python && !agent::is_available() {
+        let remedy = "apt-get install python3-pip, and let it reach PyPI or a mirror; or pip install vici";
+        let what = "package `vici` for python3".into();
+        missing.push(Missing { what, remedy, needed_for: Needs::Python });
     }
     missing
 }

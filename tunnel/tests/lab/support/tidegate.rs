@@ -9,9 +9,10 @@ use crate::support::wait;
 use config::Config;
 use rustix::process::Signal;
 use serde_json::Value;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A running daemon.
 pub(crate) struct Tidegate {
     daemon: Daemon,
+    /// How it was started.
+    words: Vec<OsString>,
     config: PathBuf,
     socket: PathBuf,
 }
@@ -36,8 +39,25 @@ impl Tidegate {
         tidegate
     }
 
+    /// Starts it as clients of charon expect it: with charon's files in `folder`. Waits until it takes commands.
+    pub(crate) fn start_like_charon(
+        lab: &Lab,
+        namespace: &Namespace,
+        config: &Config,
+        folder: &Path,
+    ) -> Self {
+        let words = ["--charon-compat".into(), folder.into()];
+        let mut tidegate = Self::spawn_with(lab, namespace, config, &words);
+        tidegate.wait_until_ready();
+        tidegate
+    }
+
     /// Starts it and waits for nothing.
     pub(crate) fn spawn(lab: &Lab, namespace: &Namespace, config: &Config) -> Self {
+        Self::spawn_with(lab, namespace, config, &[])
+    }
+
+    fn spawn_with(lab: &Lab, namespace: &Namespace, config: &Config, words: &[OsString]) -> Self {
         let folder = lab.fresh(&config.node.name);
         fs::create_dir_all(&folder).expect("a folder for the daemon");
         let socket = folder.join("vici");
@@ -45,19 +65,18 @@ impl Tidegate {
         let state = folder.join("state");
         let text = config.text(&socket, &state);
         fs::write(&path, text).expect("a file");
-        let mut command = Command::new(BINARY);
-        command.args(["run", "--config"]).arg(&path).env("RUST_BACKTRACE", "1").env_remove("NOTIFY_SOCKET");
-        let daemon = Daemon::start(namespace, command, &folder.with_extension("log"));
-        Self { daemon, config: path, socket }
+        let mut all: Vec<OsString> = vec!["run".into(), "--config".into(), path.clone().into()];
+        all.extend_from_slice(words);
+        let daemon = Daemon::start(namespace, program(&all), &folder.with_extension("log"));
+        Self { daemon, words: all, config: path, socket }
     }
 
     /// Starts it once more where another has ended, with the state that it left.
     pub(crate) fn start_again(lab: &Lab, namespace: &Namespace, left: &Left) -> Self {
         let log = lab.fresh("again").with_extension("log");
-        let mut command = Command::new(BINARY);
-        command.args(["run", "--config"]).arg(&left.config).env("RUST_BACKTRACE", "1");
-        let daemon = Daemon::start(namespace, command, &log);
-        let mut tidegate = Self { daemon, config: left.config.clone(), socket: left.socket.clone() };
+        let daemon = Daemon::start(namespace, program(&left.words), &log);
+        let (words, config, socket) = (left.words.clone(), left.config.clone(), left.socket.clone());
+        let mut tidegate = Self { daemon, words, config, socket };
         tidegate.wait_until_ready();
         tidegate
     }
@@ -150,6 +169,11 @@ impl Tidegate {
         self.daemon.log()
     }
 
+    /// Where clients find it.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// When it was started.
     pub(crate) fn started(&self) -> Instant {
         self.daemon.started()
@@ -175,9 +199,9 @@ impl Tidegate {
 
     /// Ends it with no chance to say goodbye, and returns what is left to start again from.
     pub(crate) fn kill(self) -> Left {
-        let Self { mut daemon, config, socket } = self;
+        let Self { mut daemon, words, config, socket } = self;
         daemon.end();
-        Left { config, socket }
+        Left { words, config, socket }
     }
 
     fn command(&self, action: &str) -> Command {
@@ -189,6 +213,13 @@ impl Tidegate {
 
 /// What a daemon leaves behind that was killed.
 pub(crate) struct Left {
+    words: Vec<OsString>,
     config: PathBuf,
     socket: PathBuf,
+}
+
+fn program(words: &[OsString]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(words).env("RUST_BACKTRACE", "1").env_remove("NOTIFY_SOCKET");
+    command
 }

@@ -1,0 +1,268 @@
+//! FabEdge's whole life: a connector, two edges, and on each node an agent that does what FabEdge's does, in its order.
+//!
+//! Keys and the authority are in charon's files; certificates come as text with the connections. The agent writes
+//! routes into table 220, and expects that nothing goes there in clear.
+
+use crate::harness::{Cases, Needs, Suite};
+use crate::support::agent::{self, Agent, call};
+use crate::support::capture::Capture;
+use crate::support::certificates::{Authority, Credentials, Key};
+use crate::support::http::{self, Server};
+use crate::support::network::{Internet, Prefix, Site, Uplink};
+use crate::support::process::run;
+use crate::support::tidegate::Tidegate;
+use crate::support::tidegate::config::Config;
+use crate::support::{Lab, wait};
+use serde_json::{Value, json};
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// The cases.
+pub(super) fn suite() -> Suite {
+    Cases::new("clients/fabedge", Needs::Python, Cluster::new)
+        .case("two_edges_and_a_connector_live_through_restarts", whole_life)
+        .suite()
+}
+
+/// The nodes, the connector first.
+struct Cluster {
+    internet: Internet,
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    name: &'static str,
+    site: Site,
+    uplink: Uplink,
+    credentials: Credentials,
+    /// What charon has in `/etc`.
+    etc: PathBuf,
+    _servers: [Server; 2],
+}
+
+/// A node with its daemon.
+struct Running<'a> {
+    node: &'a Node,
+    tidegate: Tidegate,
+    agent: Agent,
+}
+
+const NAMES: [&str; 3] = ["cloud-connector", "edge-1", "edge-2"];
+/// What an agent waits for a child, in milliseconds.
+const TIMEOUT: &str = "10000";
+
+impl Cluster {
+    fn new(lab: &Lab) -> Self {
+        let internet = Internet::new();
+        let authority = Authority::new(lab.folder(), "fabedge-ca", Key::Rsa(4096));
+        let nodes =
+            (1..).zip(NAMES).map(|(number, name)| Node::new(lab, &internet, &authority, name, number));
+        Self { nodes: nodes.collect(), internet }
+    }
+}
+
+impl Node {
+    fn new(lab: &Lab, internet: &Internet, authority: &Authority, name: &'static str, number: u8) -> Self {
+        let site = Site::new(name, number);
+        let uplink = internet.attach(&site.node, number);
+        let credentials = authority.issue(&format!("C=CN, O=fabedge.io, CN=beijing.{name}"), Key::Rsa(2048));
+        let etc = lab.folder().join(format!("etc-{name}"));
+        for folder in ["cacerts", "certs", "private"] {
+            fs::create_dir_all(etc.join("ipsec.d").join(folder)).expect("a folder");
+        }
+        fs::copy(&authority.certificate, etc.join("ipsec.d/cacerts/ca.crt")).expect("a copy");
+        fs::copy(&credentials.chain, etc.join("ipsec.d/certs/tls.crt")).expect("a copy");
+        fs::copy(&credentials.key, etc.join("ipsec.d/private/tls.key")).expect("a copy");
+        fs::write(etc.join("ipsec.secrets"), ": RSA tls.key\n").expect("a file");
+        run(Command::new("chmod").arg("600").arg(etc.join("ipsec.secrets")));
+        let servers = [
+            Server::start(&site.pod, name, SocketAddr::new([0_u16; 8].into(), 80)),
+            Server::start(&site.node, name, SocketAddr::new(uplink.v4.into(), 8080)),
+        ];
+        Self { name, site, uplink, credentials, etc, _servers: servers }
+    }
+
+    fn is_connector(&self) -> bool {
+        self.name == "cloud-connector"
+    }
+
+    /// What the agent loads for a peer.
+    fn connection_to(&self, peer: &Self) -> Value {
+        let certificate = fs::read_to_string(&self.credentials.chain).expect("just written");
+        let (ours, theirs) = (self.site.subnets(), peer.site.subnets());
+        let pods = |subnets: [Prefix; 2]| json!(subnets.map(|subnet| subnet.to_string()));
+        let node = |node: &Self| json!([node.uplink.v4.to_string()]);
+        let child = |local: Value, remote: Value| match self.is_connector() {
+            true => json!({ "local_ts": local, "remote_ts": remote, "start_action": "clear" }),
+            false => {
+                json!({ "local_ts": local, "remote_ts": remote, "start_action": "clear", "dpd_action": "trap" })
+            }
+        };
+        let name = peer.name;
+        let mut connection = json!({
+            "local": { "id": self.credentials.subject, "auth": "pubkey", "certs": [certificate] },
+            "remote": { "id": peer.credentials.subject, "auth": "pubkey" },
+            "children": {
+                format!("{name}-p2p"): child(pods(ours), pods(theirs)),
+                format!("{name}-n2p"): child(node(self), pods(theirs)),
+                format!("{name}-p2n"): child(pods(ours), node(peer)),
+            },
+            "mediation": "no",
+        });
+        if !self.is_connector() {
+            connection["remote_addrs"] = json!([peer.uplink.v4.to_string()]);
+            connection["dpd_delay"] = json!("10s");
+        }
+        json!({ name: connection })
+    }
+
+    /// What the agent writes into table 220 for a peer, and how it sees what is there.
+    fn write_route(&self, peer: &Self) {
+        self.site.node.ip(&format!(
+            "route replace {} via {} table 220",
+            peer.site.subnet_v4,
+            self.uplink.router_v4()
+        ));
+    }
+
+    fn table_220(&self) -> String {
+        run(Command::new("ip").args(["-n", self.site.node.name(), "route", "show", "table", "220"]))
+    }
+}
+
+impl<'a> Running<'a> {
+    fn start(lab: &Lab, node: &'a Node) -> Self {
+        let config = Config::new(node.name);
+        let tidegate = Tidegate::start_like_charon(lab, &node.site.node, &config, &node.etc);
+        Self::with(node, tidegate)
+    }
+
+    fn with(node: &'a Node, tidegate: Tidegate) -> Self {
+        let agent = Agent::new(tidegate.socket());
+        Self { node, tidegate, agent }
+    }
+
+    fn restart(self, lab: &Lab) -> Self {
+        let left = self.tidegate.kill();
+        Self::with(self.node, Tidegate::start_again(lab, &self.node.site.node, &left))
+    }
+
+    /// A round of the agent: is it there, what does it know, load what it does not know.
+    fn synchronize(&self, peers: &[&Node]) {
+        let total = self.agent.ask("stats", json!({}))["ikesas"]["total"].clone();
+        assert!(total.is_string(), "{total}");
+        let known = self.agent.ask("get-conns", json!({}))["conns"].clone();
+        let known: Vec<_> = known.as_array().expect("a list, even of none").clone();
+        for peer in peers.iter().filter(|peer| !known.contains(&json!(peer.name))) {
+            let answer = self.agent.ask("load-conn", self.node.connection_to(peer));
+            assert_eq!(answer["success"], "yes");
+            self.node.write_route(peer);
+        }
+    }
+
+    /// The child that is up for each name.
+    fn children(&self, peer: &Node) -> Vec<String> {
+        let events = self.agent.sas(peer.name);
+        let sas = events.iter().filter_map(|event| event.get(peer.name));
+        let children = sas.flat_map(|sa| sa["child-sas"].as_object().expect("always there").values());
+        let mut names: Vec<_> =
+            children.filter_map(|child| child["name"].as_str().map(str::to_owned)).collect();
+        names.sort();
+        names
+    }
+
+    /// As an edge's agent brings its connection up: child by child.
+    fn initiate(&self, peer: &Node) {
+        for kind in ["p2p", "n2p", "p2n"] {
+            let child = format!("{}-{kind}", peer.name);
+            self.agent.ask("initiate", json!({ "child": child, "timeout": TIMEOUT }));
+        }
+        let expected = ["n2p", "p2n", "p2p"].map(|kind| format!("{}-{kind}", peer.name));
+        assert_eq!(self.children(peer), expected);
+    }
+}
+
+fn whole_life(lab: &Lab, cluster: &mut Cluster) {
+    lab.say(format!("vici {} for Python", agent::version()));
+    let [cloud, edges @ ..] = &cluster.nodes[..] else { panic!("three nodes") };
+    let (first, second) = (&edges[0], &edges[1]);
+    let inner: Vec<_> = cluster.nodes.iter().flat_map(|node| node.site.subnets()).collect();
+    let capture = Capture::start(&cluster.internet.router, &inner);
+    let connector = Running::start(lab, cloud);
+    let running = edges.iter().map(|edge| Running::start(lab, edge)).collect::<Vec<_>>();
+    connector.synchronize(&[first, second]);
+    running.iter().for_each(|edge| edge.synchronize(&[cloud]));
+    assert_nothing_gets_through(first, cloud);
+    running.iter().for_each(|edge| edge.initiate(cloud));
+    edges.iter().for_each(|edge| assert_all_talk(edge, cloud));
+    poll(lab, &running[0]);
+    let [one, other] = <[Running<'_>; 2]>::try_from(running).ok().expect("two edges");
+    let one = one.restart(lab);
+    assert_eq!(one.agent.ask("get-conns", json!({}))["conns"], json!([]));
+    one.synchronize(&[cloud]);
+    one.initiate(cloud);
+    assert_all_talk(first, cloud);
+    assert_all_talk(second, cloud);
+    assert_eq!(other.children(cloud).len(), 3);
+    unload_and_load(&other, cloud);
+    assert_all_talk(second, cloud);
+    for node in &cluster.nodes {
+        assert!(node.table_220().contains(" via "), "routes of others were deleted: {}", node.table_220());
+        let rules = run(Command::new("ip").args(["-n", node.site.node.name(), "rule"]));
+        assert!(rules.contains("lookup 220"), "{rules}");
+    }
+    capture.assert_sealed();
+}
+
+/// The agent asks every five seconds; here without the pauses.
+fn poll(lab: &Lab, edge: &Running<'_>) {
+    let outcomes = edge.agent.call_all(1, vec![call("get-conns", json!({})); 50]);
+    assert!(
+        outcomes.iter().all(|outcome| outcome.reply["conns"] == json!(["cloud-connector"])),
+        "{outcomes:?}"
+    );
+    let slowest = outcomes.iter().map(|outcome| outcome.took).max().expect("there are some");
+    lab.say(format!("50 polls in sessions of their own, the slowest took {slowest:.1?}"));
+}
+
+/// What the agent does with a peer that is gone, and with its return.
+fn unload_and_load(edge: &Running<'_>, peer: &Node) {
+    edge.agent.ask("unload-conn", json!({ "name": peer.name }));
+    let outcome = edge.agent.try_to("unload-conn", json!({ "name": peer.name }));
+    assert!(outcome.error.is_some_and(|error| error.contains("not found")));
+    let outcome = edge.agent.try_to("terminate", json!({ "ike": "nobody" }));
+    assert!(outcome.error.is_some(), "what is not there cannot be terminated");
+    edge.synchronize(&[peer]);
+    edge.initiate(peer);
+}
+
+#[track_caller]
+fn assert_nothing_gets_through(edge: &Node, cloud: &Node) {
+    let server = SocketAddr::new(cloud.site.pod_v4.into(), 80);
+    assert!(http::get(&edge.site.pod, server, Duration::from_millis(300)).is_err());
+}
+
+/// Pods with pods, the edge's node with pods, pods with the cloud's node.
+#[track_caller]
+fn assert_all_talk(edge: &Node, cloud: &Node) {
+    let (pod, node): (IpAddr, IpAddr) = (cloud.site.pod_v4.into(), cloud.uplink.v4.into());
+    let ways = [
+        (&edge.site.pod, SocketAddr::new(pod, 80), cloud, edge.site.pod_v4),
+        (&edge.site.node, SocketAddr::new(pod, 80), cloud, edge.uplink.v4),
+        (&edge.site.pod, SocketAddr::new(node, 8080), cloud, edge.site.pod_v4),
+        (&cloud.site.pod, SocketAddr::new(edge.site.pod_v4.into(), 80), edge, cloud.site.pod_v4),
+    ];
+    for (from, server, at, client) in ways {
+        let what = format!("{} is answered by {server}", from.name());
+        let answer = wait::until(&what, Duration::from_secs(6), || {
+            http::get(from, server, Duration::from_secs(3)).ok()
+        });
+        assert_eq!(answer, http::Answer { server: at.name.into(), client: client.into() });
+    }
+    let v6 = SocketAddr::new(cloud.site.pod_v6.into(), 80);
+    let answer = http::get(&edge.site.pod, v6, Duration::from_secs(5)).expect("pods talk over IPv6 too");
+    assert_eq!(answer.client, IpAddr::from(edge.site.pod_v6));
+}
