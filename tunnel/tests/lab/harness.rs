@@ -24,6 +24,8 @@ pub(crate) enum Needs {
     StrongSwan,
     /// The same, and strongSwan's library for Python.
     Python,
+    /// The same, and `swanctl` of a newer Debian.
+    NewestTool,
 }
 
 /// Whether other suites may run at the same time.

@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod member;
 pub(crate) mod namespace;
 pub(crate) mod network;
+pub(crate) mod newest;
 pub(crate) mod pair;
 pub(crate) mod prerequisites;
 pub(crate) mod process;

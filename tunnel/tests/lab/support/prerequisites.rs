@@ -1,7 +1,7 @@
 //! What the machine must have.
 
 use crate::harness::Needs;
-use crate::support::agent;
+use crate::support::{agent, newest};
 use std::fmt;
 use std::path::Path;
 
@@ -69,6 +69,11 @@ pub(crate) fn missing(needs: Needs) -> Vec<Missing> {
         let remedy = "apt-get install python3-pip, and let it reach PyPI or a mirror; or pip install vici";
         let what = "package `vici` for python3".into();
         missing.push(Missing { what, remedy, needed_for: Needs::Python });
+    }
+    if needs >= Needs::NewestTool && !newest::is_available() {
+        let remedy = "run the tests on Debian for amd64 or arm64, and let apt reach deb.debian.org";
+        let what = "`swanctl` of a newer Debian".into();
+        missing.push(Missing { what, remedy, needed_for: Needs::NewestTool });
     }
     missing
 }

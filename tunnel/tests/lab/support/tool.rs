@@ -1,6 +1,7 @@
 //! `swanctl` as a client of a daemon's control socket, with a folder of its own.
 
 use crate::support::namespace::Namespace;
+use crate::support::newest;
 use crate::support::process::{Daemon, run};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,8 +17,18 @@ const FOLDERS: [&str; 13] = [
 /// It reads keys and certificates before it sends them.
 const SETTINGS: &str = "swanctl { load = random nonce openssl pem pkcs1 pkcs8 x509 pubkey }\n";
 
+/// Which `swanctl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// The one that is installed.
+    Installed,
+    /// The one of a newer Debian.
+    Newest,
+}
+
 /// The tool, the folder that it loads from, and whom it talks to.
 pub(crate) struct Tool {
+    release: Release,
     folder: PathBuf,
     socket: PathBuf,
 }
@@ -29,12 +40,17 @@ impl Tool {
             fs::create_dir_all(folder.join(name)).expect("a folder for swanctl");
         }
         fs::write(folder.join("strongswan.conf"), SETTINGS).expect("a file");
-        Self { folder: folder.to_owned(), socket: socket.to_owned() }
+        Self { release: Release::Installed, folder: folder.to_owned(), socket: socket.to_owned() }
     }
 
     /// Has another daemon to talk to from now on.
     pub(crate) fn talk_to(&mut self, socket: &Path) {
         socket.clone_into(&mut self.socket);
+    }
+
+    /// Is another from now on.
+    pub(crate) fn become_of(&mut self, release: Release) {
+        self.release = release;
     }
 
     /// Puts a file where `swanctl` looks for files of its kind.
@@ -66,9 +82,10 @@ impl Tool {
         said
     }
 
-    /// Has it listen until this value goes; each line is in the log as soon as it is said.
+    /// Has it listen until this value goes; each line is in the log as soon as it is said. It is the one
+    /// that is installed.
     pub(crate) fn listen(&self, namespace: &Namespace, words: &str, log: &Path) -> Daemon {
-        let swanctl = self.command(words);
+        let swanctl = self.command_of(Release::Installed, words);
         let mut command = Command::new("stdbuf");
         command.arg("-oL").arg(swanctl.get_program()).args(swanctl.get_args());
         for (key, value) in swanctl.get_envs() {
@@ -78,7 +95,14 @@ impl Tool {
     }
 
     fn command(&self, words: &str) -> Command {
-        let mut command = Command::new("swanctl");
+        self.command_of(self.release, words)
+    }
+
+    fn command_of(&self, release: Release, words: &str) -> Command {
+        let mut command = match release {
+            Release::Installed => Command::new("swanctl"),
+            Release::Newest => newest::swanctl(),
+        };
         command.env("SWANCTL_DIR", &self.folder).env("STRONGSWAN_CONF", self.folder.join("strongswan.conf"));
         command.args(words.split_whitespace());
         command.arg("--uri").arg(format!("unix://{}", self.socket.display()));

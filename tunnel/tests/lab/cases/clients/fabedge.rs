@@ -145,8 +145,10 @@ impl<'a> Running<'a> {
         Self { node, tidegate, agent }
     }
 
-    fn restart(self, lab: &Lab) -> Self {
+    /// What it carried for `peer` must not go out in clear while it is not there, whatever table 220 says.
+    fn restart(self, lab: &Lab, peer: &Node) -> Self {
         let left = self.tidegate.kill();
+        assert_nothing_gets_through(self.node, peer);
         Self::with(self.node, Tidegate::start_again(lab, &self.node.site.node, &left))
     }
 
@@ -200,7 +202,7 @@ fn whole_life(lab: &Lab, cluster: &mut Cluster) {
     edges.iter().for_each(|edge| assert_all_talk(edge, cloud));
     poll(lab, &running[0]);
     let [one, other] = <[Running<'_>; 2]>::try_from(running).ok().expect("two edges");
-    let one = one.restart(lab);
+    let one = one.restart(lab, cloud);
     assert_eq!(one.agent.ask("get-conns", json!({}))["conns"], json!([]));
     one.synchronize(&[cloud]);
     one.initiate(cloud);

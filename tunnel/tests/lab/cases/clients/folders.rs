@@ -5,16 +5,26 @@ use crate::harness::{Cases, Needs, Suite};
 use crate::support::Lab;
 use crate::support::pair::{Behind, Pair};
 use crate::support::tidegate::Tidegate;
+use crate::support::tool::Release;
 use crate::support::wait;
 use std::time::Duration;
 
-/// The cases.
+/// The cases that do with what is installed.
 pub(super) fn suite() -> Suite {
-    Cases::new("clients/folders", Needs::StrongSwan, |lab| Pair::new(lab, Behind::Nobody))
-        .case("all_is_loaded_and_shown", shown)
-        .case("orders_are_followed_and_told", orders)
+    cases("clients/folders", Needs::StrongSwan, Release::Installed)
         .case("twice_in_a_row_and_after_a_restart", twice)
         .suite()
+}
+
+/// The cases with the newest `swanctl`.
+pub(super) fn suite_of_newest() -> Suite {
+    cases("clients/newest", Needs::NewestTool, Release::Newest).suite()
+}
+
+fn cases(name: &'static str, needs: Needs, release: Release) -> Cases<Pair> {
+    Cases::new(name, needs, |lab| Pair::new(lab, Behind::Nobody))
+        .case("all_is_loaded_and_shown", move |lab, pair| shown(lab, pair, release))
+        .case("orders_are_followed_and_told", move |lab, pair| orders(lab, pair, release))
 }
 
 const CONNECTIONS: &str = r#"
@@ -57,9 +67,10 @@ authorities {
              crl_uris = http://192.0.2.1/office.crl }
 "#;
 
-fn open(lab: &Lab, pair: &Pair) -> Office {
-    let office = Office::open(lab, pair, CONNECTIONS);
+fn open(lab: &Lab, pair: &Pair, release: Release) -> Office {
+    let mut office = Office::open(lab, pair, CONNECTIONS);
     office.equip(lab);
+    office.ours.become_of(release);
     office
 }
 
@@ -70,8 +81,8 @@ fn assert_has(text: &str, parts: &[&str]) {
     }
 }
 
-fn shown(lab: &Lab, pair: &mut Pair) {
-    let office = open(lab, pair);
+fn shown(lab: &Lab, pair: &Pair, release: Release) {
+    let office = open(lab, pair, release);
     let said = office.ours.run("--load-all");
     assert_has(
         &said,
@@ -112,13 +123,14 @@ fn shown(lab: &Lab, pair: &mut Pair) {
     assert_has(&tool.run("--stats"), &["uptime: ", "IKE_SAs: 0 total, 0 half-open"]);
     assert_has(&tool.run("--counters"), &["ike-init-out-req", "invalid-spi"]);
     assert_has(&tool.run("--version --daemon"), &["tidegate"]);
+    lab.say(tool.run("--version").trim());
     assert_has(&tool.fail("--initiate --child nothing"), &["CHILD_SA config 'nothing' not found"]);
     assert_has(&tool.fail("--terminate --ike nothing"), &["no matching SAs to terminate found"]);
     office.tidegate.stop();
 }
 
-fn orders(lab: &Lab, pair: &mut Pair) {
-    let office = open(lab, pair);
+fn orders(lab: &Lab, pair: &Pair, release: Release) {
+    let office = open(lab, pair, release);
     office.load();
     let tool = &office.ours;
     let (monitor_log, log_log) = (lab.fresh("monitor.log"), lab.fresh("said.log"));
@@ -170,7 +182,7 @@ fn orders(lab: &Lab, pair: &mut Pair) {
 }
 
 fn twice(lab: &Lab, pair: &mut Pair) {
-    let mut office = open(lab, pair);
+    let mut office = open(lab, pair, Release::Installed);
     office.load();
     office.ours.run("--initiate --child v4 --timeout 10");
     let numbers = |office: &Office| {

@@ -11,5 +11,12 @@ use crate::harness::Suite;
 
 /// All suites of clients.
 pub(crate) fn suites() -> Vec<Suite> {
-    vec![fabedge::suite(), fleet::suite(), roles::suite(), folders::suite(), crowd::suite()]
+    vec![
+        fabedge::suite(),
+        fleet::suite(),
+        roles::suite(),
+        folders::suite(),
+        folders::suite_of_newest(),
+        crowd::suite(),
+    ]
 }
