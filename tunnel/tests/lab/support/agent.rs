@@ -32,7 +32,9 @@ pub(crate) struct Outcome {
 
 /// A call without events.
 pub(crate) fn call(command: &str, message: Value) -> Value {
-    serde_json::json!({ "command": command, "message": message })
+    let mut call = serde_json::json!({ "command": command });
+    call["message"] = message;
+    call
 }
 
 impl Agent {

@@ -27,7 +27,7 @@ const EDGES: usize = 200;
 /// Agents that work at the same time.
 const WIDTH: usize = 8;
 /// How long a call for the dead waits.
-const DEAD: Duration = Duration::from_secs(6);
+const DEAD: Duration = Duration::from_secs(4);
 
 struct Fleet {
     internet: Internet,
