@@ -22,7 +22,7 @@ pub(crate) fn end(end: SocketAddr) -> u64 {
 /// Every bit of the address and the port counts. The top bit tells it from those of IPv4.
 fn mixed(address: u128, port: u64) -> u64 {
     // Odd numbers with bits all over.
-    let high = ((address >> 64) as u64 ^ port).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let high = ((address >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(port);
     let low = (address as u64 ^ high.rotate_left(29)).wrapping_mul(0xd1b5_4a32_d192_ed03);
     (low ^ low >> 32) | 1 << 63
 }

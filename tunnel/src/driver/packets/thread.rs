@@ -21,8 +21,9 @@ use tidegate_ike::Time;
 /// The pause after a failure to wait, which can only come of a lack of memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Who has waited for less than that has not slept: there was something already.
-const NAP: Duration = Duration::from_micros(5);
+/// Who has waited for less than that is in the midst of something: more may come while a packet is being seen to,
+/// and what goes together costs less.
+const NAP: Duration = Duration::from_micros(100);
 
 /// All that a thread needs.
 pub(super) struct Seat {

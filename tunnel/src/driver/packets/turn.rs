@@ -24,7 +24,7 @@ pub(super) struct Outlets {
     pub(super) mailboxes: Mailboxes,
 }
 
-/// Whether there was something to do already when a thread began to wait.
+/// Whether a thread has slept before there was something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Load {
     Idle,
