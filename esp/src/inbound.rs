@@ -113,7 +113,7 @@ impl Inbound {
         self.packets.load(Ordering::Relaxed)
     }
 
-    /// Bytes of authentic plaintext so far, padding included, of batches that have ended.
+    /// Bytes of datagrams so far, of batches that have ended. Authentic packets without a datagram count whole.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -172,8 +172,12 @@ impl<'a> Opener<'a> {
             inbound.transform.open(&inbound.key, number, packet).map_err(|_| DropReason::Integrity)?;
         let freshness = claim.commit().map_err(DropReason::from)?;
         self.packets.add(1);
-        self.bytes.add(plaintext.len() as u64);
-        match wire::strip_trailer(plaintext) {
+        let padded = plaintext.len();
+        let stripped = wire::strip_trailer(plaintext);
+        // As the peer counts them that sealed it; what holds none counts whole, so that it counts at all.
+        let carried = if let Ok(Some(datagram)) = &stripped { datagram.len() } else { padded };
+        self.bytes.add(carried as u64);
+        match stripped {
             Ok(Some(datagram)) => Ok(Opened {
                 datagram,
                 selectors: &inbound.selectors,
