@@ -82,12 +82,14 @@ impl Report {
     }
 
     fn write_rekeying(&self, text: &mut String) {
-        let Some(Rekeying { rekeys, udp_sent, udp_lost, tcp_sent_again, .. }) = self.rekeying else { return };
+        let Some(it) = &self.rekeying else { return };
+        let Rekeying { rekeys, udp_sent, udp_lost, udp_lost_without, tcp_sent_again, .. } = it;
         let _ = writeln!(
             text,
-            "\nnew keys every second, {rekeys} times: of {udp_sent} datagrams {udp_lost} were lost; TCP at \
-             1 Gb/s sent {tcp_sent_again} segments again; as fast as it goes {:.2} of what it is without",
-            self.rekeying.as_ref().map_or(f64::NAN, Rekeying::share),
+            "\nnew keys every second, {rekeys} times: of {udp_sent} datagrams {udp_lost} were lost, and \
+             {udp_lost_without} with keys that last; TCP at 1 Gb/s sent {tcp_sent_again} segments again; as fast as \
+             it goes {:.2} of what it is without",
+            it.share(),
         );
     }
 

@@ -107,17 +107,17 @@ addresses = ["{}"]
     )
 }
 
-/// The first child carries the load; each of the others is between two addresses of its own.
+/// The first child carries the load; each of the others is between two addresses of its own, and says no more than
+/// it has to: a configuration is no longer than a mebibyte.
 fn child(end: End, settings: &Settings, number: u32) -> String {
     let address = |end: End| match number {
         0 => end.inside().to_string(),
         _ => format!("10.{}.{}.{}", end.number(), 100 + number / 250, 1 + number % 250),
     };
     let (own, other) = (address(end), address(end.opposite()));
-    let start = if end == End::One { "at-once" } else { "wait" };
+    let start = if end == End::One { "start=\"at-once\"\n" } else { "" };
+    let suite = if number == 0 { format!("proposals=\"{}\"\n", settings.suite) } else { String::new() };
     format!(
-        "[[connection.child]]\nname = \"net{number}\"\nlocal = [\"{own}/32\"]\nremote = [\"{other}/32\"]\n\
-         proposals = \"{}\"\nstart = \"{start}\"\n",
-        settings.suite,
+        "[[connection.child]]\nname=\"net{number}\"\nlocal=[\"{own}\"]\nremote=[\"{other}\"]\n{suite}{start}"
     )
 }
