@@ -2,7 +2,7 @@
 
 use super::Snapshot;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One worker's view of the tables.
 #[derive(Debug)]
@@ -24,16 +24,14 @@ impl<I, O> Reader<I, O> {
         Self { shared, current }
     }
 
-    /// The newest snapshot, to be asked for once a batch; the one from before if the newest cannot be had
-    /// without waiting.
+    /// The newest snapshot, to be asked for once a batch. Whoever publishes has the lock for as long as it takes to
+    /// exchange a pointer, and readers take it once for each publication: a worker that was idle may have one from
+    /// very long ago, so to go on with that is no choice.
     pub fn current(&mut self) -> &Snapshot<I, O> {
         if self.shared.generation.load(Ordering::Acquire) != self.current.generation {
-            match self.shared.latest.try_lock() {
-                Ok(latest) => self.current = Arc::clone(&latest),
-                // Nothing can be half done in there: all that happens is that one `Arc` replaces another.
-                Err(TryLockError::Poisoned(latest)) => self.current = Arc::clone(&latest.into_inner()),
-                Err(TryLockError::WouldBlock) => {}
-            }
+            let latest = Arc::clone(&self.shared.latest.lock().unwrap_or_else(PoisonError::into_inner));
+            // The one from before may be taken apart here, when the lock is free again.
+            self.current = latest;
         }
         &self.current
     }
