@@ -81,7 +81,7 @@ fn acts(scene: &mut Scene, how: u8) {
         (2, _, Some(sa)) => endpoint.rekey(now, sa),
         (3, _, Some(sa)) => endpoint.create_child(now, sa, "net"),
         (4, _, Some(sa)) => endpoint.terminate(now, sa),
-        (5, _, Some(sa)) => endpoint.reauthenticate(now, sa),
+        (5, _, Some(sa)) => endpoint.reauthenticate(now, sa).map(drop),
         (6, Some(child), _) => {
             endpoint.handle_data(now, DataEvent::FirstInbound(child));
             Ok(())
