@@ -628,7 +628,8 @@ struct tidegate_options {
   uint32_t mtu;
   // TIDEGATE_ROUTES
   uint32_t routes;
-  // How many threads carry packets: 1, or 2, one for each direction. 0 for 2.
+  // How many threads carry packets, up to 64: 1 for both directions, or as many as there are, shared between
+  // them. 0 for what [node] workers says.
   uint32_t packet_threads;
   // Always 0.
   uint32_t reserved;
