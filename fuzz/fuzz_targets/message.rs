@@ -6,7 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use std::fmt::Debug;
 use tidegate_ike::wire::{
     AuthRequest, AuthResponse, CreateChildRequest, CreateChildResponse, ExchangeType, FurtherRequest,
-    FurtherResponse, Header, Informational, MessageError, PayloadChain, Payloads, SaInitRequest, SaInitResponse, Sealed, unpad,
+    FurtherResponse, Header, Informational, MessageError, PayloadChain, Payloads, SaInitRequest,
+    SaInitResponse, Sealed, unpad,
 };
 
 fuzz_target!(|datagram: &[u8]| {

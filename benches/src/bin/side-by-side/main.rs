@@ -10,7 +10,7 @@
 //!    subject is started at both ends ([`subject`]), carries all loads ([`workload`], [`load`]), and is ended.
 //! 3. What counts is the median of the ratios within rounds: a machine that is busy now and quiet then is so
 //!    for all subjects ([`report`]).
-//! 4. Tidegate alone is shown with keys that change all the time, and with many SAs ([`own`]).
+//! 4. Tidegate alone is shown with keys that change all the time, and with many SAs ([mod@own]).
 //!
 //! It needs root, `ip`, and what the peers need. What it makes it removes, on Ctrl-C too ([`cleanup`]).
 
