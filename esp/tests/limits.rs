@@ -109,8 +109,8 @@ fn a_batch_that_passes_the_soft_limit_in_its_midst_says_so() {
 fn an_inbound_sa_tells_its_soft_limit_once_and_stops_at_its_hard_one() {
     for limits in [
         Limits { soft_packets: 5, hard_packets: 8, ..Limits::NONE },
-        // 112 bytes of plaintext each: a hundred, a trailer, and padding to whole blocks.
-        Limits { soft_bytes: 5 * 112, hard_bytes: 8 * 112, ..Limits::NONE },
+        // A hundred bytes each, whatever surrounds them.
+        Limits { soft_bytes: 5 * 100, hard_bytes: 8 * 100, ..Limits::NONE },
     ] {
         let (outbound, _) = pair(&params(gcm()));
         let (_, inbound) = pair(&Params { limits, ..params(gcm()) });
