@@ -8,7 +8,6 @@ use std::ffi::c_void;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex};
-use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
 use tunnel::io::Device;
 
@@ -108,16 +107,8 @@ impl Device for Calls {
         }
     }
 
-    fn offloads(&self) -> Offloads {
-        Offloads { tcp: false, udp: false }
-    }
-
     fn mtu(&self) -> usize {
         self.mtu
-    }
-
-    fn interface(&self) -> Option<&str> {
-        None
     }
 }
 

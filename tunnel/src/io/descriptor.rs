@@ -3,7 +3,6 @@
 use super::Device;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
 
 /// Inner packets over a descriptor, one a read or write: a TUN descriptor without packet information (as
@@ -35,16 +34,8 @@ impl Device for Descriptor {
         write_packet(self.descriptor.as_fd(), parts)
     }
 
-    fn offloads(&self) -> Offloads {
-        Offloads { tcp: false, udp: false }
-    }
-
     fn mtu(&self) -> usize {
         self.mtu
-    }
-
-    fn interface(&self) -> Option<&str> {
-        None
     }
 }
 

@@ -37,8 +37,11 @@ pub trait Device: Send + Sync {
     /// and the packet is lost.
     fn write(&self, virtio: &VirtioHeader, parts: &[IoSlice<'_>]) -> io::Result<()>;
 
-    /// What may be joined before it is written. It may become less while the device is in use.
-    fn offloads(&self) -> Offloads;
+    /// What may be joined before it is written: nothing, where a device does not say otherwise. It may become less
+    /// while the device is in use.
+    fn offloads(&self) -> Offloads {
+        Offloads { tcp: false, udp: false }
+    }
 
     /// Another queue of the same device, for a thread of its own: what is read of the one is not read of the other,
     /// and a flow stays with one. `None` where there is but this.
@@ -55,7 +58,9 @@ pub trait Device: Send + Sync {
     fn mtu(&self) -> usize;
 
     /// Its name as a network interface, if it is one: routes lead to it.
-    fn interface(&self) -> Option<&str>;
+    fn interface(&self) -> Option<&str> {
+        None
+    }
 
     /// A peer has given us this address. An interface gets it through the kernel's routes, and whoever handed
     /// a descriptor in hears of it by an event; a stack in this process takes it here.

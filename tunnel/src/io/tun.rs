@@ -10,7 +10,6 @@ use rustix::io::Errno;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
 use tun_tap::{Iface, Mode};
 
@@ -105,10 +104,6 @@ impl Device for Tun {
 
     fn write(&self, _virtio: &VirtioHeader, parts: &[IoSlice<'_>]) -> io::Result<()> {
         write_packet(self.descriptor.as_fd(), parts)
-    }
-
-    fn offloads(&self) -> Offloads {
-        Offloads { tcp: false, udp: false }
     }
 
     fn queue_length(&self) -> Option<usize> {

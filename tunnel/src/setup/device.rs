@@ -10,7 +10,6 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
 
 /// A device that gives nothing and takes everything.
@@ -76,15 +75,7 @@ impl Device for Nothing {
         Ok(())
     }
 
-    fn offloads(&self) -> Offloads {
-        Offloads { tcp: false, udp: false }
-    }
-
     fn mtu(&self) -> usize {
         self.mtu
-    }
-
-    fn interface(&self) -> Option<&str> {
-        None
     }
 }

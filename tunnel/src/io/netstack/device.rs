@@ -8,7 +8,6 @@ use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
 
 /// A device whose other end is a stack in this process.
@@ -50,16 +49,8 @@ impl Device for NetstackDevice {
         Ok(())
     }
 
-    fn offloads(&self) -> Offloads {
-        Offloads { tcp: false, udp: false }
-    }
-
     fn mtu(&self) -> usize {
         self.shared.settings.mtu
-    }
-
-    fn interface(&self) -> Option<&str> {
-        None
     }
 
     fn assign(&self, address: IpAddr) -> io::Result<()> {
