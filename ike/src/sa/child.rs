@@ -18,7 +18,7 @@ use crate::wire::{ChildAccepted, ChildOffer, NotifyType, Proposal, ProtocolId};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_esp::crypto::Suite;
+use tidegate_esp::crypto::{KeyMaterial, Suite};
 use tidegate_esp::{
     Direction, Encapsulation, Limits, Params, SelectorPair, SequenceNumbers, Spi, TfcPadding, TrafficSelector,
 };
@@ -131,6 +131,10 @@ impl Ends {
         let remote = if given.is_empty() { vec![path.remote.ip()] } else { given.to_vec() };
         Self { local: DynamicEnd::At(vec![path.local.ip()]), remote: DynamicEnd::At(remote) }
     }
+
+    fn resolve(&self, config: &ChildConfig) -> SelectorPair {
+        SelectorPair { local: self.local.resolve(&config.local), remote: self.remote.resolve(&config.remote) }
+    }
 }
 
 /// Why the responder of an exchange makes no child: what the peer is told and what the operator is.
@@ -151,10 +155,7 @@ impl PendingChild {
         with_groups: bool,
     ) -> Result<Self, Verdict> {
         let spi = core.inbound_spi().ok_or_else(out_of_spis)?;
-        let mut asked = SelectorPair {
-            local: ends.local.resolve(&config.local),
-            remote: ends.remote.resolve(&config.remote),
-        };
+        let mut asked = ends.resolve(config);
         if let Some((local, remote)) = packet {
             asked.local.insert(0, *local);
             asked.remote.insert(0, *remote);
@@ -228,10 +229,7 @@ impl Terms {
         let mut selectors_missed = None;
         let mut proposals_missed = None;
         for config in candidates {
-            let mut ours = SelectorPair {
-                local: ends.local.resolve(&config.local),
-                remote: ends.remote.resolve(&config.remote),
-            };
+            let mut ours = ends.resolve(config);
             // What `dynamic` stands for may have changed since; a successor keeps what was agreed.
             if let Some(in_use) = in_use {
                 add_missing(&mut ours, in_use);
@@ -262,26 +260,9 @@ impl Terms {
                 }
             }
         }
-        Err(Box::new(match (proposals_missed, selectors_missed) {
-            (Some(mismatch), _) => Refusal {
-                notify: NotifyType::NO_PROPOSAL_CHOSEN,
-                data: Vec::new(),
-                verdict: proposals_differ(mismatch, with_groups),
-            },
-            (None, ours) => {
-                let ours = ours.unwrap_or_default();
-                Refusal {
-                    notify: NotifyType::TS_UNACCEPTABLE,
-                    data: Vec::new(),
-                    verdict: Verdict::new(
-                        Culprit::Mismatch,
-                        Cause::Selectors {
-                            ours: (ours.local, ours.remote),
-                            theirs: (offer.responder_selectors.clone(), offer.initiator_selectors.clone()),
-                        },
-                    ),
-                }
-            }
+        Err(Box::new(match proposals_missed {
+            Some(mismatch) => Refusal::of_proposals(mismatch, with_groups),
+            None => Refusal::of_selectors(selectors_missed.unwrap_or_default(), offer),
         }))
     }
 
@@ -307,20 +288,7 @@ impl Terms {
         duty: Duty,
     ) -> Result<Child, Verdict> {
         let Self { config, inbound, choice, mut selectors, no_tfc_padding } = self;
-        let Ok((to_responder, to_initiator)) = child_keys(
-            ground.crypt.prf(core.provider)?,
-            ground.crypt.sk_d(),
-            choice.suite,
-            exchange.shared,
-            exchange.nonce_i,
-            exchange.nonce_r,
-        ) else {
-            return Err(Verdict::new(Culprit::Us, Cause::Exhausted));
-        };
-        let (ours, theirs) = match exchange.role {
-            Role::Initiator => (to_responder, to_initiator),
-            Role::Responder => (to_initiator, to_responder),
-        };
+        let (ours, theirs) = exchange.keys(core, ground.crypt, choice.suite)?;
         selectors.local.shrink_to_fit();
         selectors.remote.shrink_to_fit();
         let selectors = Arc::new(selectors);
@@ -347,13 +315,7 @@ impl Terms {
         core.install(install(Direction::Inbound, inbound, theirs, Duty::Active));
         core.install(install(Direction::Outbound, choice.peer_spi, ours, duty));
         core.effects.push_back(Effect::ChildAdded(inbound, frame.id));
-        let lifetimes = config.lifetimes;
-        if let Some(rekey) = lifetimes.rekey {
-            let now = core.now.time;
-            let at = core.jittered(rekey, lifetimes.jitter);
-            frame.timers.set(Timer::RekeyChild(inbound), now + at);
-            frame.timers.set(Timer::ExpireChild(inbound), now + rekey + lifetimes.overtime);
-        }
+        set_timers(frame, core, inbound, config.lifetimes);
         Ok(Child {
             config,
             inbound,
@@ -390,9 +352,37 @@ pub(crate) struct Exchanged<'a> {
     pub(crate) shared: Option<&'a [u8]>,
 }
 
+impl Exchanged<'_> {
+    /// Our keys and the peer's.
+    fn keys(&self, core: &Core, crypt: &Crypt, suite: Suite) -> Result<(KeyMaterial, KeyMaterial), Verdict> {
+        let prf = crypt.prf(core.provider)?;
+        let (to_responder, to_initiator) =
+            child_keys(prf, crypt.sk_d(), suite, self.shared, self.nonce_i, self.nonce_r)
+                .map_err(|_| Verdict::new(Culprit::Us, Cause::Exhausted))?;
+        Ok(match self.role {
+            Role::Initiator => (to_responder, to_initiator),
+            Role::Responder => (to_initiator, to_responder),
+        })
+    }
+}
+
 impl Refusal {
     pub(crate) fn no_more() -> Self {
         Self { notify: NotifyType::NO_ADDITIONAL_SAS, data: Vec::new(), verdict: out_of_spis() }
+    }
+
+    fn of_proposals(mismatch: ProposalMismatch, with_groups: bool) -> Self {
+        let verdict = proposals_differ(mismatch, with_groups);
+        Self { notify: NotifyType::NO_PROPOSAL_CHOSEN, data: Vec::new(), verdict }
+    }
+
+    fn of_selectors(ours: SelectorPair, offer: &ChildOffer) -> Self {
+        let cause = Cause::Selectors {
+            ours: (ours.local, ours.remote),
+            theirs: (offer.responder_selectors.clone(), offer.initiator_selectors.clone()),
+        };
+        let verdict = Verdict::new(Culprit::Mismatch, cause);
+        Self { notify: NotifyType::TS_UNACCEPTABLE, data: Vec::new(), verdict }
     }
 }
 
@@ -466,7 +456,17 @@ pub(crate) fn encapsulation(connection: &Connection, nat: NatView) -> Encapsulat
     }
 }
 
-/// Each child has limits of its own within the jitter. Never later than the sequence number allows: with 32 bits a successor is asked for at three quarters.
+/// When it is renewed, and when it ends where nothing came of that.
+fn set_timers(frame: &mut Frame, core: &mut Core, inbound: Spi, lifetimes: ChildLifetimes) {
+    let Some(rekey) = lifetimes.rekey else { return };
+    let now = core.now.time;
+    let at = core.jittered(rekey, lifetimes.jitter);
+    frame.timers.set(Timer::RekeyChild(inbound), now + at);
+    frame.timers.set(Timer::ExpireChild(inbound), now + rekey + lifetimes.overtime);
+}
+
+/// Each child has limits of its own within the jitter. Never later than the sequence number allows: with 32 bits
+/// a successor is asked for at three quarters.
 fn volume_limits(core: &mut Core, lifetimes: ChildLifetimes, numbers: SequenceNumbers) -> Limits {
     let (volume, jitter) = (lifetimes.volume, lifetimes.volume_jitter);
     let wanted = Limits {

@@ -1,17 +1,23 @@
 //! An IKE SA whose ends have proved who they are.
 //!
 //! One exchange of ours and one request of the peer's may be under way at once. What each of them does is
-//! in [`crate::exchange`]; here a message finds its handler, and work that is wanted waits for the window.
+//! in [`crate::exchange`]; here a message finds its handler. Work that is wanted waits in [`work`] for
+//! the window, a successor gets its [`luggage`], and [`end`] is how an SA and what it holds go.
+
+mod end;
+mod luggage;
+mod work;
+
+pub(crate) use luggage::Luggage;
+pub(crate) use work::Task;
 
 use super::child::{Child, Ends, Fate, Ground, bury_inbound, encapsulation};
-use super::closing::Closing;
 use super::crypt::{Crypt, Envoy};
 use super::timers::Timer;
 use super::{Frame, Role, State, Verified};
-use crate::connection::{ChildConfig, Connection};
+use crate::connection::Connection;
 use crate::core::{Core, Effect};
 use crate::counters::Drop;
-use crate::event::Event;
 use crate::exchange::informational::{close_child, settle_if_candidate};
 use crate::exchange::{self, Answering, Exchange, mobike::Mobike};
 use crate::identity::Identity;
@@ -21,28 +27,15 @@ use crate::proposal::IkeChoice;
 use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{
-    CreateChildRequest, CreateChildResponse, Delete, ExchangeType, Informational, Notify, NotifyType,
-    PayloadChain,
+    CreateChildRequest, CreateChildResponse, ExchangeType, Informational, Notify, NotifyType, PayloadChain,
 };
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use tidegate_esp::{Spi, TrafficSelector};
+use tidegate_esp::Spi;
 
 /// More children than this on one IKE SA are refused.
 pub(crate) const MAX_CHILDREN: usize = 256;
-
-/// More work than this is never put off; what comes on top is dropped.
-const MAX_TASKS: usize = 2 * MAX_CHILDREN;
-
-/// The wait after a TEMPORARY_FAILURE, of which up to half is taken off at random so that two ends that
-/// collided do not do it again.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// What an unauthenticated hint leaves of the time that the peer has to answer. It is long enough for two
-/// repetitions, so that a forger alone ends nothing.
-const QUICK_CHECK: Duration = Duration::from_secs(3);
 
 /// An IKE SA that stands.
 pub(crate) struct Established {
@@ -91,17 +84,6 @@ pub(crate) struct Newborn {
     pub(crate) now: Time,
 }
 
-/// What moves from an IKE SA to its successor.
-pub(crate) struct Luggage {
-    children: Vec<Child>,
-    orphans: Vec<Spi>,
-    timers: Vec<(Time, Timer)>,
-    tasks: Vec<Task>,
-    virtual_addresses: Vec<IpAddr>,
-    pub(crate) replaces: Option<crate::SaId>,
-    pub(crate) replaced_by: Option<crate::SaId>,
-}
-
 /// What a later rekey of the IKE SA needs to know of the algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Agreed {
@@ -125,62 +107,9 @@ pub(crate) enum Standing {
     Superseded,
 }
 
-/// Work that waits for the window.
-#[derive(Clone, Debug)]
-pub(crate) enum Task {
-    CreateChild { config: Arc<ChildConfig>, packet: Option<(TrafficSelector, TrafficSelector)> },
-    RekeyChild(Spi),
-    DeleteChild(Spi),
-    RekeyIke,
-    DeleteIke(Verdict),
-    Liveness,
-    UpdateAddresses,
-    AnnounceAddresses,
-    CheckRoute,
-}
-
 impl From<&IkeChoice> for Agreed {
     fn from(choice: &IkeChoice) -> Self {
         Self { group: choice.group, prf: choice.prf, suite: choice.suite }
-    }
-}
-
-impl Luggage {
-    /// Takes everything that a successor must have.
-    pub(crate) fn pack(sa: &mut Established, frame: &mut Frame) -> Self {
-        let mut timers = frame.timers.take_children();
-        timers.extend(frame.timers.take(Timer::Reauthenticate));
-        timers.extend(frame.timers.take(Timer::ExpireAuthentication));
-        Self {
-            children: std::mem::take(&mut sa.children),
-            orphans: std::mem::take(&mut sa.orphans),
-            timers,
-            tasks: sa.tasks.drain(..).chain(sa.deferred.drain(..)).filter(Task::outlives_rekey).collect(),
-            virtual_addresses: std::mem::take(&mut sa.virtual_addresses),
-            replaces: sa.replaces.take(),
-            replaced_by: sa.replaced_by.take(),
-        }
-    }
-
-    /// The inbound SPIs in it, lingering ones included.
-    pub(crate) fn spis(&self) -> impl Iterator<Item = Spi> {
-        let lingering = self.timers.iter().filter_map(|(_, timer)| match timer {
-            Timer::Linger(spi) => Some(*spi),
-            _ => None,
-        });
-        self.children.iter().map(|child| child.inbound).chain(lingering)
-    }
-
-    /// There is nobody to give it to.
-    pub(crate) fn discard(self, core: &mut Core) {
-        for spi in self.spis() {
-            core.outputs
-                .push_back(Output::Remove { child: spi, direction: tidegate_esp::Direction::Outbound });
-            bury_inbound(spi, core);
-        }
-        for spi in self.orphans {
-            core.give_back_spi(spi);
-        }
     }
 }
 
@@ -229,26 +158,6 @@ impl Established {
             mobike: self.mobike.clone(),
             standing: Standing::Candidate { of: old },
             ..Self::new(newborn)
-        }
-    }
-
-    /// Becomes the one that counts.
-    pub(crate) fn adopt(&mut self, frame: &mut Frame, core: &mut Core, luggage: Luggage) {
-        self.standing = Standing::Active;
-        self.begin(frame, core);
-        for (at, timer) in luggage.timers {
-            frame.timers.set(timer, at);
-        }
-        for spi in luggage.children.iter().map(|child| child.inbound) {
-            core.effects.push_back(Effect::ChildAdded(spi, frame.id));
-        }
-        self.children.extend(luggage.children);
-        self.orphans.extend(luggage.orphans);
-        self.virtual_addresses = luggage.virtual_addresses;
-        self.replaces = luggage.replaces;
-        self.replaced_by = luggage.replaced_by;
-        for task in luggage.tasks {
-            self.want(task);
         }
     }
 
@@ -352,23 +261,6 @@ impl Established {
     pub(crate) fn delete_orphan(&mut self, spi: Spi) {
         self.orphans.push(spi);
         self.want(Task::DeleteChild(spi));
-    }
-
-    /// Puts work into the queue, once.
-    pub(crate) fn want(&mut self, task: Task) {
-        let known = self.tasks.iter().chain(&self.deferred).any(|other| other.same_as(&task));
-        if !known && self.tasks.len() < MAX_TASKS {
-            self.tasks.push_back(task);
-        }
-    }
-
-    /// Tries something again after a while: the peer could not do it now (RFC 7296 §2.25).
-    pub(crate) fn put_off(&mut self, frame: &mut Frame, core: &mut Core, task: Task) {
-        if self.deferred.len() < MAX_TASKS {
-            self.deferred.push(task);
-        }
-        let wait = core.jittered(RETRY_AFTER, RETRY_AFTER / 2);
-        frame.timers.set(Timer::Retry, core.now.time + wait);
     }
 
     /// Begins what can begin. Called at the end of every step.
@@ -641,156 +533,6 @@ impl Established {
     pub(crate) fn rekey_child(&mut self, spi: Spi) {
         if self.child(spi).is_some_and(|child| child.fate == Fate::Standing) {
             self.want(Task::RekeyChild(spi));
-        }
-    }
-
-    /// Asks for a sign of life if there has been none for long enough. Any request does.
-    fn check_liveness(&mut self, frame: &mut Frame, core: &mut Core) {
-        let Some(limit) = self.connection.liveness else { return };
-        let now = core.now.time;
-        let due = self.heard + limit;
-        if due > now {
-            frame.timers.set(Timer::Liveness, due);
-            return;
-        }
-        if !frame.window.is_waiting() {
-            self.want(Task::Liveness);
-        }
-        frame.timers.set(Timer::Liveness, now + limit);
-    }
-
-    /// An unauthenticated message suggests that the peer has lost its state: ask it, but seldom
-    /// (RFC 7296 §2.21.4), and do not wait long for the answer.
-    pub(crate) fn hint(mut self: Box<Self>, frame: &mut Frame, core: &mut Core) -> State {
-        const PAUSE: Duration = Duration::from_secs(5);
-        let now = core.now.time;
-        if self.hinted.is_some_and(|last| now < last + PAUSE) {
-            return State::Established(self);
-        }
-        self.hinted = Some(now);
-        if !frame.window.is_waiting() {
-            self.want(Task::Liveness);
-        }
-        let policy = self.connection.retransmission;
-        let state = self.advance(frame, core);
-        frame.hurry(now, QUICK_CHECK, &policy);
-        state
-    }
-
-    /// The peer has not answered a request in all its repetitions.
-    fn peer_is_gone(mut self: Box<Self>, frame: &mut Frame, core: &mut Core) -> State {
-        if let Some(Exchange::RekeyIke(rekeying)) = &self.exchange
-            && let Some(rival) = rekeying.rival()
-        {
-            self.exchange = None;
-            exchange::rekey_ike::hand_over(&mut self, frame, core, rival);
-            frame.request_answered();
-            return State::Established(self);
-        }
-        let waited = frame.window.waited(core.now.time);
-        self.vanish(frame, core, Verdict::new(Culprit::Network, Cause::Unanswered { waited }))
-    }
-
-    /// Deletes the IKE SA at both ends, as soon as the exchange under way is over.
-    pub(crate) fn close(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, verdict: Verdict) -> State {
-        if self.exchange.is_some() || frame.window.is_waiting() {
-            self.tasks.push_front(Task::DeleteIke(verdict));
-            return State::Established(self);
-        }
-        if let Some(answering) = self.answering.take() {
-            answering.abandon(core);
-            let kind = NotifyType::TEMPORARY_FAILURE;
-            self.refuse(frame, core, ExchangeType::CreateChildSa, kind, Vec::new());
-        }
-        self.bury(frame, core, verdict);
-        Closing::announce(self.crypt, frame, core, self.connection.retransmission)
-    }
-
-    /// Ends the IKE SA here; the peer knows, or has been told in the answer just sent.
-    pub(crate) fn fail(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, verdict: Verdict) -> State {
-        self.drop_work(core);
-        self.bury(frame, core, verdict);
-        Closing::linger(self.crypt, frame, core, self.connection.retransmission)
-    }
-
-    /// Ends the IKE SA here and now. The peer is told once, where the window lets us.
-    pub(crate) fn abandon(
-        mut self: Box<Self>,
-        frame: &mut Frame,
-        core: &mut Core,
-        verdict: Verdict,
-    ) -> State {
-        if !frame.window.is_waiting() {
-            let farewell = Informational { deletes: vec![Delete::Ike], ..Informational::default() };
-            self.request(frame, core, ExchangeType::Informational, &farewell.emit());
-        }
-        self.vanish(frame, core, verdict)
-    }
-
-    /// Ends the IKE SA here and now; there is nobody to tell.
-    pub(crate) fn vanish(mut self: Box<Self>, frame: &mut Frame, core: &mut Core, verdict: Verdict) -> State {
-        self.drop_work(core);
-        self.bury(frame, core, verdict);
-        State::Closed
-    }
-
-    /// Forgets the exchanges under way.
-    fn drop_work(&mut self, core: &mut Core) {
-        if let Some(exchange) = self.exchange.take() {
-            exchange.abandon(core);
-        }
-        if let Some(answering) = self.answering.take() {
-            answering.abandon(core);
-        }
-    }
-
-    /// Takes the children and all that was planned away, and tells of it.
-    fn bury(&mut self, frame: &mut Frame, core: &mut Core, verdict: Verdict) {
-        for child in self.children.drain(..) {
-            child.discard(frame, core);
-            if child.fate == Fate::Standing {
-                child.closed(frame, core, verdict.clone());
-            }
-        }
-        for spi in self.orphans.drain(..) {
-            core.give_back_spi(spi);
-        }
-        let lingering: Vec<_> = frame.timers.take_children();
-        for (_, timer) in lingering {
-            if let Timer::Linger(spi) = timer {
-                bury_inbound(spi, core);
-            }
-        }
-        core.pools.release(frame.id);
-        if self.standing == Standing::Active {
-            core.event(Event::IkeClosed {
-                sa: frame.id,
-                connection: Arc::clone(&self.connection.name),
-                verdict,
-            });
-        }
-    }
-}
-
-impl Task {
-    /// Whether it still makes sense on the successor of an IKE SA. Whoever wanted the end of the old one
-    /// wants that of its successor too, unless it was for want of a successor.
-    fn outlives_rekey(&self) -> bool {
-        match self {
-            Self::RekeyIke | Self::Liveness => false,
-            Self::DeleteIke(verdict) => !matches!(verdict.cause, Cause::Expired | Cause::Exhausted),
-            _ => true,
-        }
-    }
-
-    /// Whether both ask for the same thing.
-    fn same_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::CreateChild { config: a, .. }, Self::CreateChild { config: b, .. }) => Arc::ptr_eq(a, b),
-            (Self::RekeyChild(a), Self::RekeyChild(b)) | (Self::DeleteChild(a), Self::DeleteChild(b)) => {
-                a == b
-            }
-            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
 }
