@@ -1,7 +1,8 @@
-"""Does calls of vici that it reads as JSON, and writes as JSON what came of each.
+"""Does what agents do, which it reads as JSON, and writes as JSON what came of it.
 
-Each call is a session of its own with two connections, and packets are read by plain reads: first four bytes, then
-the rest at once. That is how FabEdge's agents do it, by way of govici.
+An agent makes its calls of vici one after the other, at a socket; agents work side by side. Each call is a session of
+its own with two connections, and packets are read by plain reads: first four bytes, then the rest at once. That is
+how FabEdge's agents do it, by way of govici.
 """
 
 import concurrent.futures
@@ -65,11 +66,15 @@ def do(path, call):
     return outcome
 
 
+def work(agent):
+    return [do(agent["socket"], call) for call in agent["calls"]]
+
+
 def main():
-    path, width = sys.argv[1], int(sys.argv[2])
-    calls = json.load(sys.stdin)
+    width = int(sys.argv[1])
+    agents = json.load(sys.stdin)
     with concurrent.futures.ThreadPoolExecutor(width) as pool:
-        json.dump(list(pool.map(lambda call: do(path, call), calls)), sys.stdout)
+        json.dump(list(pool.map(work, agents)), sys.stdout)
 
 
 main()

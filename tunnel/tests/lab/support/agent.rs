@@ -1,7 +1,7 @@
 //! A client made of the package `vici` from PyPI, which talks as FabEdge's agents do.
 
 use crate::support::process::run;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -32,9 +32,34 @@ pub(crate) struct Outcome {
 
 /// A call without events.
 pub(crate) fn call(command: &str, message: Value) -> Value {
-    let mut call = serde_json::json!({ "command": command });
+    let mut call = json!({ "command": command });
     call["message"] = message;
     call
+}
+
+/// A call for the SAs of a connection, which are streamed.
+pub(crate) fn call_for_sas(connection: &str) -> Value {
+    let message = json!({ "ike": connection });
+    json!({ "command": "list-sas", "event": "list-sa", "message": message })
+}
+
+/// Has agents work, so many at a time: each makes its calls at its socket, one after the other.
+#[track_caller]
+pub(crate) fn work(width: usize, agents: &[(&Path, Vec<Value>)]) -> Vec<Vec<Outcome>> {
+    let agents: Value =
+        agents.iter().map(|(socket, calls)| json!({ "socket": socket, "calls": calls })).collect();
+    let mut command = Command::new("python3");
+    command.args(["-c", SCRIPT]).arg(width.to_string());
+    command.env("PYTHONPATH", packages()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("python3 runs");
+    let mut input = child.stdin.take().expect("it is piped");
+    input.write_all(agents.to_string().as_bytes()).expect("it reads all before it does anything");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    let outcomes: Vec<Vec<Value>> = serde_json::from_slice(&output.stdout).expect("JSON");
+    outcomes.iter().map(|calls| calls.iter().map(Outcome::read).collect()).collect()
 }
 
 impl Agent {
@@ -60,9 +85,7 @@ impl Agent {
     /// The SAs of a connection, as they are streamed.
     #[track_caller]
     pub(crate) fn sas(&self, connection: &str) -> Vec<Value> {
-        let message = serde_json::json!({ "ike": connection });
-        let call = serde_json::json!({ "command": "list-sas", "event": "list-sa", "message": message });
-        let outcome = self.call_all(1, vec![call]).remove(0);
+        let outcome = self.call_all(1, vec![call_for_sas(connection)]).remove(0);
         assert_eq!(outcome.error, None);
         outcome.events
     }
@@ -70,19 +93,8 @@ impl Agent {
     /// Makes calls, so many at a time.
     #[track_caller]
     pub(crate) fn call_all(&self, width: usize, calls: Vec<Value>) -> Vec<Outcome> {
-        let mut command = Command::new("python3");
-        command.args(["-c", SCRIPT]).arg(&self.socket).arg(width.to_string());
-        command.env("PYTHONPATH", packages()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("python3 runs");
-        let mut input = child.stdin.take().expect("it is piped");
-        let calls = Value::from(calls).to_string();
-        input.write_all(calls.as_bytes()).expect("it reads all before it does anything");
-        drop(input);
-        let output = child.wait_with_output().expect("it ends");
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{complaint}");
-        let outcomes: Vec<Value> = serde_json::from_slice(&output.stdout).expect("JSON");
-        outcomes.iter().map(Outcome::read).collect()
+        let agents: Vec<_> = calls.into_iter().map(|call| (&*self.socket, vec![call])).collect();
+        work(width, &agents).into_iter().flatten().collect()
     }
 }
 

@@ -6,6 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use ::tidegate::pki;
+use tidegate_ike::WallTime;
 
 /// The key of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +153,21 @@ impl Authority {
         command.args(["--dn", subject, "--san", name, "--lifetime", "730", "--crl", uri]);
         write(&certificate, &run(&mut command));
         Credentials { subject: subject.to_owned(), chain: certificate.clone(), files: vec![certificate], key }
+    }
+
+    /// Certificates and keys of many nodes as text, made at once: the keys are on a curve.
+    pub(crate) fn issue_many(&self, subjects: &[String]) -> Vec<[String; 2]> {
+        let read = |path: &Path| fs::read_to_string(path).expect("just written");
+        let authority = pki::Authority::load(&read(&self.certificate), &read(&self.key));
+        let authority = authority.expect("an authority with its key");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set");
+        let validity = pki::Validity::days(WallTime(now.as_secs()), 730);
+        let issue = |subject: &String| {
+            let node = pki::Node { subject: subject.parse().expect("a subject"), names: vec![], validity };
+            let issued = authority.issue(&node, pki::KeyChoice::EcdsaP256).expect("a certificate");
+            [issued.pem(), issued.key.pem().to_string()]
+        };
+        subjects.iter().map(issue).collect()
     }
 
     /// A revocation list with these on it, as text.

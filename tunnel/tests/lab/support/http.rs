@@ -92,15 +92,20 @@ pub(crate) fn get(from: &Namespace, server: SocketAddr, limit: Duration) -> io::
     from.within(|| {
         let mut stream = TcpStream::connect_timeout(&server, limit)?;
         stream.set_read_timeout(Some(limit))?;
-        let request = format!("GET / HTTP/1.1\r\nHost: {server}\r\nX-Marker: {MARKER}\r\n\r\n");
-        stream.write_all(request.as_bytes())?;
+        stream.write_all(request(server).as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         parse(&answer).ok_or(io::ErrorKind::InvalidData.into())
     })
 }
 
-fn parse(answer: &str) -> Option<Answer> {
+/// What is said to a server.
+pub(crate) fn request(server: SocketAddr) -> String {
+    format!("GET / HTTP/1.1\r\nHost: {server}\r\nX-Marker: {MARKER}\r\n\r\n")
+}
+
+/// What its answer tells, if it is whole.
+pub(crate) fn parse(answer: &str) -> Option<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let length: usize = head.lines().find_map(|line| line.strip_prefix("Content-Length: "))?.parse().ok()?;
     let mut lines = body.lines();

@@ -113,6 +113,11 @@ impl Internet {
         self.add_rules(&format!("iifname link{0} drop; oifname link{0} drop", uplink.number));
     }
 
+    /// Drops all that comes from an address or goes to it.
+    pub(crate) fn silence(&self, address: Ipv4Addr) {
+        self.add_rules(&format!("ip saddr {address} drop; ip daddr {address} drop"));
+    }
+
     /// Undoes all losses and cuts.
     pub(crate) fn heal(&self) {
         self.router.nft("flush ruleset");

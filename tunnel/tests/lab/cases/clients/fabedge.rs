@@ -3,12 +3,14 @@
 //! Keys and the authority are in charon's files; certificates come as text with the connections. The agent writes
 //! routes into table 220, and expects that nothing goes there in clear.
 
+use super::peering::{KINDS, Member, Role};
 use crate::harness::{Cases, Needs, Suite};
 use crate::support::agent::{self, Agent, call};
 use crate::support::capture::Capture;
 use crate::support::certificates::{Authority, Credentials, Key};
+use crate::support::etc::Etc;
 use crate::support::http::{self, Server};
-use crate::support::network::{Internet, Prefix, Site, Uplink};
+use crate::support::network::{Internet, Site, Uplink};
 use crate::support::process::run;
 use crate::support::tidegate::Tidegate;
 use crate::support::tidegate::config::Config;
@@ -16,7 +18,6 @@ use crate::support::{Lab, wait};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ struct Node {
     uplink: Uplink,
     credentials: Credentials,
     /// What charon has in `/etc`.
-    etc: PathBuf,
+    etc: Etc,
     _servers: [Server; 2],
 }
 
@@ -69,15 +70,7 @@ impl Node {
         let site = Site::new(name, number);
         let uplink = internet.attach(&site.node, number);
         let credentials = authority.issue(&format!("C=CN, O=fabedge.io, CN=beijing.{name}"), Key::Rsa(2048));
-        let etc = lab.folder().join(format!("etc-{name}"));
-        for folder in ["cacerts", "certs", "private"] {
-            fs::create_dir_all(etc.join("ipsec.d").join(folder)).expect("a folder");
-        }
-        fs::copy(&authority.certificate, etc.join("ipsec.d/cacerts/ca.crt")).expect("a copy");
-        fs::copy(&credentials.chain, etc.join("ipsec.d/certs/tls.crt")).expect("a copy");
-        fs::copy(&credentials.key, etc.join("ipsec.d/private/tls.key")).expect("a copy");
-        fs::write(etc.join("ipsec.secrets"), ": RSA tls.key\n").expect("a file");
-        run(Command::new("chmod").arg("600").arg(etc.join("ipsec.secrets")));
+        let etc = Etc::new(&lab.folder().join(format!("etc-{name}")), authority, &credentials);
         let servers = [
             Server::start(&site.pod, name, SocketAddr::new([0_u16; 8].into(), 80)),
             Server::start(&site.node, name, SocketAddr::new(uplink.v4.into(), 8080)),
@@ -85,38 +78,22 @@ impl Node {
         Self { name, site, uplink, credentials, etc, _servers: servers }
     }
 
-    fn is_connector(&self) -> bool {
-        self.name == "cloud-connector"
+    /// As agents know it.
+    fn member(&self) -> Member {
+        let role = if self.name == "cloud-connector" { Role::Connector } else { Role::Edge };
+        Member {
+            name: self.name.to_owned(),
+            subject: self.credentials.subject.clone(),
+            role,
+            address: self.uplink.v4.to_string(),
+            pods: self.site.subnets().map(|subnet| subnet.to_string()).to_vec(),
+        }
     }
 
     /// What the agent loads for a peer.
     fn connection_to(&self, peer: &Self) -> Value {
         let certificate = fs::read_to_string(&self.credentials.chain).expect("just written");
-        let (ours, theirs) = (self.site.subnets(), peer.site.subnets());
-        let pods = |subnets: [Prefix; 2]| json!(subnets.map(|subnet| subnet.to_string()));
-        let node = |node: &Self| json!([node.uplink.v4.to_string()]);
-        let child = |local: Value, remote: Value| match self.is_connector() {
-            true => json!({ "local_ts": local, "remote_ts": remote, "start_action": "clear" }),
-            false => {
-                json!({ "local_ts": local, "remote_ts": remote, "start_action": "clear", "dpd_action": "trap" })
-            }
-        };
-        let name = peer.name;
-        let mut connection = json!({
-            "local": { "id": self.credentials.subject, "auth": "pubkey", "certs": [certificate] },
-            "remote": { "id": peer.credentials.subject, "auth": "pubkey" },
-            "children": {
-                format!("{name}-p2p"): child(pods(ours), pods(theirs)),
-                format!("{name}-n2p"): child(node(self), pods(theirs)),
-                format!("{name}-p2n"): child(pods(ours), node(peer)),
-            },
-            "mediation": "no",
-        });
-        if !self.is_connector() {
-            connection["remote_addrs"] = json!([peer.uplink.v4.to_string()]);
-            connection["dpd_delay"] = json!("10s");
-        }
-        json!({ name: connection })
+        self.member().connection_to(&peer.member(), &certificate)
     }
 
     /// What the agent writes into table 220 for a peer, and how it sees what is there.
@@ -136,7 +113,7 @@ impl Node {
 impl<'a> Running<'a> {
     fn start(lab: &Lab, node: &'a Node) -> Self {
         let config = Config::new(node.name);
-        let tidegate = Tidegate::start_like_charon(lab, &node.site.node, &config, &node.etc);
+        let tidegate = Tidegate::start_like_charon(lab, &node.site.node, &config, node.etc.folder());
         Self::with(node, tidegate)
     }
 
@@ -178,12 +155,11 @@ impl<'a> Running<'a> {
 
     /// As an edge's agent brings its connection up: child by child.
     fn initiate(&self, peer: &Node) {
-        for kind in ["p2p", "n2p", "p2n"] {
+        for kind in KINDS {
             let child = format!("{}-{kind}", peer.name);
             self.agent.ask("initiate", json!({ "child": child, "timeout": TIMEOUT }));
         }
-        let expected = ["n2p", "p2n", "p2p"].map(|kind| format!("{}-{kind}", peer.name));
-        assert_eq!(self.children(peer), expected);
+        assert_eq!(self.children(peer), Member::children_of(peer.name));
     }
 }
 

@@ -5,6 +5,7 @@ mod fabedge;
 mod fleet;
 mod folders;
 mod office;
+mod peering;
 mod roles;
 
 use crate::harness::Suite;
