@@ -2,12 +2,12 @@
 
 use crate::support::process::run;
 use crate::support::tidegate;
+use ::tidegate::pki;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
-use ::tidegate::pki;
 use tidegate_ike::WallTime;
 
 /// The key of a certificate.

@@ -19,12 +19,13 @@ use serde_json::{Value, json};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The cases.
 pub(super) fn suite() -> Suite {
     Cases::new("clients/fabedge", Needs::Python, Cluster::new)
         .case("two_edges_and_a_connector_live_through_restarts", whole_life)
+        .case("edges_come_back_when_the_connector_was_killed", connector_restarts)
         .suite()
 }
 
@@ -54,6 +55,10 @@ struct Running<'a> {
 const NAMES: [&str; 3] = ["cloud-connector", "edge-1", "edge-2"];
 /// What an agent waits for a child, in milliseconds.
 const TIMEOUT: &str = "10000";
+/// How often agents look here.
+const POLL: Duration = Duration::from_millis(500);
+/// An edge asks for signs of life every ten seconds, and then for a while before it gives a peer up.
+const BACK: Duration = Duration::from_secs(60);
 
 impl Cluster {
     fn new(lab: &Lab) -> Self {
@@ -153,6 +158,16 @@ impl<'a> Running<'a> {
         names
     }
 
+    /// What an edge's agent does every five seconds: load what is lacking, and bring up what is down.
+    fn look_after(&self, peer: &Node) {
+        self.synchronize(&[peer]);
+        let up = self.children(peer);
+        for child in Member::children_of(peer.name).iter().filter(|child| !up.contains(child)) {
+            // What is not there yet is tried again in the next round.
+            let _ = self.agent.try_to("initiate", json!({ "child": child, "timeout": TIMEOUT }));
+        }
+    }
+
     /// As an edge's agent brings its connection up: child by child.
     fn initiate(&self, peer: &Node) {
         for kind in KINDS {
@@ -191,6 +206,37 @@ fn whole_life(lab: &Lab, cluster: &mut Cluster) {
         assert!(node.table_220().contains(" via "), "routes of others were deleted: {}", node.table_220());
         let rules = run(Command::new("ip").args(["-n", node.site.node.name(), "rule"]));
         assert!(rules.contains("lookup 220"), "{rules}");
+    }
+    capture.assert_sealed();
+}
+
+fn connector_restarts(lab: &Lab, cluster: &mut Cluster) {
+    let [cloud, edges @ ..] = &cluster.nodes[..] else { panic!("three nodes") };
+    let both: Vec<_> = edges.iter().collect();
+    let connector = Running::start(lab, cloud);
+    let running = edges.iter().map(|edge| Running::start(lab, edge)).collect::<Vec<_>>();
+    connector.synchronize(&both);
+    running.iter().for_each(|edge| edge.look_after(cloud));
+    edges.iter().for_each(|edge| assert_all_talk(edge, cloud));
+    let inner: Vec<_> = cluster.nodes.iter().flat_map(|node| node.site.subnets()).collect();
+    let capture = Capture::start(&cluster.internet.router, &inner);
+
+    let connector = connector.restart(lab, &edges[0]);
+    let start = Instant::now();
+    assert_eq!(connector.agent.ask("get-conns", json!({}))["conns"], json!([]));
+    connector.synchronize(&both);
+    for (edge, running) in edges.iter().zip(&running) {
+        let server = SocketAddr::new(cloud.site.pod_v4.into(), 80);
+        wait::until(&format!("{} is back", edge.name), BACK, || {
+            running.look_after(cloud);
+            http::get(&edge.site.pod, server, POLL).ok()
+        });
+        lab.say(format!("{} is back {:.1?} after its connector", edge.name, start.elapsed()));
+    }
+    edges.iter().for_each(|edge| assert_all_talk(edge, cloud));
+    for (edge, running) in edges.iter().zip(&running) {
+        assert_eq!(running.children(cloud), Member::children_of(cloud.name));
+        assert_eq!(connector.children(edge), Member::children_of(edge.name));
     }
     capture.assert_sealed();
 }

@@ -1,5 +1,6 @@
 //! Clients that were made for charon, before our daemon: `swanctl` with folders and files, and agents that speak vici.
 
+mod compat;
 mod crowd;
 mod fabedge;
 mod fleet;
@@ -16,6 +17,7 @@ pub(crate) fn suites() -> Vec<Suite> {
         fabedge::suite(),
         fleet::suite(),
         roles::suite(),
+        compat::suite(),
         folders::suite(),
         folders::suite_of_newest(),
         crowd::suite(),
