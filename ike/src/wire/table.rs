@@ -88,9 +88,11 @@ pub(super) const AUTH_ACCEPTED: Table = &[
     (V, Ignored),
 ];
 
-/// `[IDi, [CERT,] AUTH]` (RFC 4739 §2).
+/// `[IDi, [CERT,] AUTH]` (RFC 4739 §2). Who the responder should be was said in the first request; strongSwan
+/// says it again in each, as its sections have a name each.
 pub(super) const AUTH_FURTHER_REQUEST: Table = &[
     (IDI, AtMostOnce),
+    (IDR, Ignored),
     (CERT, Repeatable),
     (CERTREQ, Ignored),
     (AUTH, AtMostOnce),

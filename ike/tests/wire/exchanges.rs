@@ -20,6 +20,7 @@ const SA_INIT_REQUEST: Read = read!(SaInitRequest);
 const SA_INIT_RESPONSE: Read = read!(SaInitResponse);
 const AUTH_REQUEST: Read = read!(AuthRequest);
 const AUTH_RESPONSE: Read = read!(AuthResponse);
+const FURTHER_REQUEST: Read = read!(FurtherRequest);
 const CREATE_REQUEST: Read = read!(CreateChildRequest);
 const CREATE_RESPONSE: Read = read!(CreateChildResponse);
 const INFORMATIONAL: Read = read!(Informational);
@@ -70,6 +71,21 @@ fn rows() -> Vec<Row> {
             once: &[IDR, AUTH, SA, TSI, TSR],
             allowed: vec![cert(), certreq(), cp(), notify(16385, &[]), piece(V, []), piece(EAP, [])],
             misplaced: &[KE, NONCE, IDI, D, SK, SKF],
+        },
+        // RFC 4739 §2; strongSwan says in each round again whom it calls.
+        Row {
+            read: FURTHER_REQUEST,
+            whole: auth_request().into_iter().filter(|piece| [IDI, AUTH].contains(&piece.kind)).collect(),
+            required: &[IDI, AUTH],
+            once: &[IDI, AUTH],
+            allowed: vec![
+                cert(),
+                certreq(),
+                piece(IDR, [2, 0, 0, 0, b'a']),
+                notify(16404, &[]),
+                piece(V, []),
+            ],
+            misplaced: &[SA, KE, CP, D, NONCE, TSI, TSR, SK, EAP, SKF],
         },
         Row {
             read: CREATE_REQUEST,
