@@ -66,7 +66,8 @@ fn verb(change: &ChildChange, ours: &TrafficSelector) -> String {
         Verb::Down => "down",
     };
     let whom = if single(ours.addresses) == Some(change.child.local.ip()) { "host" } else { "client" };
-    let family = if change.child.local.is_ipv6() { "-v6" } else { "" };
+    // Of what is carried, whatever it is carried over.
+    let family = if is_v4(ours) { "" } else { "-v6" };
     format!("{verb}-{whom}{family}")
 }
 
@@ -243,7 +244,11 @@ mod tests {
         assert_eq!(verb(&up(host.clone())), "PLUTO_VERB=up-host");
         assert_eq!(verb(&ChildChange { verb: Verb::Down, ..up(host.clone()) }), "PLUTO_VERB=down-host");
         host.local = "[2001:db8::1]:500".parse().unwrap();
-        assert_eq!(verb(&up(host)), "PLUTO_VERB=up-client-v6");
+        assert_eq!(verb(&up(host)), "PLUTO_VERB=up-client");
+        let mut host = facts(&["2001:db8::1"], &["fd02::/64"]);
+        assert_eq!(verb(&up(host.clone())), "PLUTO_VERB=up-client-v6");
+        host.local = "[2001:db8::1]:500".parse().unwrap();
+        assert_eq!(verb(&up(host)), "PLUTO_VERB=up-host-v6");
     }
 
     #[test]
