@@ -22,11 +22,10 @@ pub(super) async fn get<C: Control>(hall: &Hall<C>, arguments: &Message) -> Mess
     }
 }
 
-/// Begins them anew.
+/// Begins them anew. What was never counted is no less at its beginning.
 pub(super) async fn reset<C: Control>(hall: &Hall<C>, arguments: &Message) -> Message {
     match hall.control.reset_tallies(which(arguments)).await {
-        Ok(true) => success(),
-        Ok(false) => failure(NOTHING),
+        Ok(_) => success(),
         Err(error) => failure(error),
     }
 }
