@@ -1,4 +1,4 @@
-//! strongSwan's daemon in a namespace, with its ESP in userspace.
+//! strongSwan's daemon in a namespace.
 
 use crate::support::Lab;
 use crate::support::namespace::Namespace;
@@ -19,14 +19,28 @@ pub(crate) struct Charon {
 }
 
 const PLUGINS: &str = "random nonce openssl aes sha2 sha1 hmac kdf curve25519 gcm chapoly pem pkcs1 pkcs8 x509 \
-                       pubkey constraints revocation kernel-libipsec kernel-netlink socket-default vici updown drbg";
+                       pubkey constraints revocation socket-default vici updown drbg counters";
+
+/// Where its ESP is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Esp {
+    /// In its own process, through a TUN device.
+    Userspace,
+    /// In the kernel, as far as it has it.
+    Kernel,
+}
 
 /// How long a command may take that waits for the peer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Charon {
-    /// Starts one and waits until it takes commands.
+    /// Starts one with its ESP in userspace, and waits until it takes commands.
     pub(crate) fn start(lab: &Lab, namespace: &Namespace, label: &str) -> Self {
+        Self::start_with(lab, namespace, label, Esp::Userspace)
+    }
+
+    /// The same with its ESP wherever it may be.
+    pub(crate) fn start_with(lab: &Lab, namespace: &Namespace, label: &str, esp: Esp) -> Self {
         let folder = lab.fresh(label);
         for name in ["x509", "x509ca", "private"] {
             fs::create_dir_all(folder.join(name)).expect("a folder for strongSwan");
@@ -34,7 +48,8 @@ impl Charon {
         // Its socket's path must be short.
         let socket = folder.join("vici");
         let settings = folder.join("strongswan.conf");
-        fs::write(&settings, strongswan_conf(&socket, &folder.with_extension("charon.log"))).expect("a file");
+        fs::write(&settings, strongswan_conf(&socket, &folder.with_extension("charon.log"), esp))
+            .expect("a file");
         let mut command = Command::new("unshare");
         let script = "mount -t tmpfs tmpfs /run && exec /usr/lib/ipsec/charon";
         command.args(["--mount", "sh", "-c", script]).env("STRONGSWAN_CONF", &settings);
@@ -148,17 +163,23 @@ impl Charon {
     }
 }
 
-fn strongswan_conf(socket: &Path, log: &Path) -> String {
+fn strongswan_conf(socket: &Path, log: &Path, esp: Esp) -> String {
+    let kernel = match esp {
+        Esp::Userspace => "kernel-libipsec kernel-netlink",
+        Esp::Kernel => "kernel-netlink",
+    };
     format!(
         "charon {{
             threads = 24
-            load = {PLUGINS}
+            load = {PLUGINS} {kernel}
             retransmit_tries = 3
             retransmit_timeout = 1.0
             retransmit_base = 1.5
             plugins {{
                 vici {{ socket = unix://{} }}
                 kernel-libipsec {{ allow_peer_ts = yes }}
+                # Scripts are told of name servers.
+                updown {{ dns_handler = yes }}
                 # Where a peer's own address is carried too, IKE must not go where its route leads.
                 kernel-netlink {{ fwmark = !0x42 }}
                 socket-default {{ fwmark = 0x42 }}

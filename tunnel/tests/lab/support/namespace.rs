@@ -89,6 +89,18 @@ impl Namespace {
         self.within(|| run(Command::new("nft").arg(rules)));
     }
 
+    /// Whether the kernel does ESP by itself here.
+    pub(crate) fn has_esp(&self) -> bool {
+        let words = format!(
+            "-n {} xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1 mode tunnel \
+             auth hmac(sha256) 0x{:064x} enc cbc(aes) 0x{:032x}",
+            self.name, 1, 1
+        );
+        let mut command = Command::new("ip");
+        command.args(words.split_whitespace()).stdin(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
     /// Sets what is below `/proc/sys/net`.
     pub(crate) fn set(&self, key: &str, value: &str) {
         let path = Path::new("/proc/sys/net").join(key);

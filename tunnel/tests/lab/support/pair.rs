@@ -1,7 +1,7 @@
 //! Tidegate and strongSwan with the Internet between them, and a pod behind each.
 
 use crate::support::certificates::{Authority, Credentials};
-use crate::support::charon::Charon;
+use crate::support::charon::{Charon, Esp};
 use crate::support::namespace::Namespace;
 use crate::support::network::{Internet, Nat, Prefix, Site, Uplink};
 use crate::support::swanctl::{SwanChild, SwanConnection, Swanctl};
@@ -187,9 +187,14 @@ impl Pair {
 
     /// Has strongSwan's life end without a word, and begin again. It is told nothing yet.
     pub(crate) fn restart_charon(&mut self, lab: &Lab) {
+        self.restart_charon_with(lab, Esp::Userspace);
+    }
+
+    /// The same with its ESP wherever it may be.
+    pub(crate) fn restart_charon_with(&mut self, lab: &Lab, esp: Esp) {
         // Its interface and routes must be gone before the next one makes them.
         self.charon.end();
-        self.charon = Charon::start(lab, &self.them.node, "charon");
+        self.charon = Charon::start_with(lab, &self.them.node, "charon", esp);
     }
 
     /// Makes sure that pods talk, both ways, over TCP with full packets, and see each other's address.

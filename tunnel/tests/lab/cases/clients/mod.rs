@@ -1,5 +1,6 @@
 //! Clients that were made for charon, before our daemon: `swanctl` with folders and files, and agents that speak vici.
 
+mod alike;
 mod compat;
 mod crowd;
 mod fabedge;
@@ -8,6 +9,8 @@ mod folders;
 mod office;
 mod peering;
 mod roles;
+mod rounds;
+mod traps;
 
 use crate::harness::Suite;
 
@@ -17,7 +20,10 @@ pub(crate) fn suites() -> Vec<Suite> {
         fabedge::suite(),
         fleet::suite(),
         roles::suite(),
+        alike::suite(),
+        rounds::suite(),
         compat::suite(),
+        traps::suite(),
         folders::suite(),
         folders::suite_of_newest(),
         crowd::suite(),
