@@ -3,6 +3,7 @@
 use super::office::Office;
 use crate::harness::{Cases, Needs, Suite};
 use crate::support::Lab;
+use crate::support::network::Prefix;
 use crate::support::pair::{Behind, Initiator, Pair};
 use crate::support::tool::Tool;
 use crate::support::wait;
@@ -19,6 +20,7 @@ pub(super) fn suite() -> Suite {
         .case("scripts_are_told_the_same_of_leased_addresses", leases)
         .case("counters_begin_anew_at_the_same_words", counters)
         .case("of_several_secrets_the_same_is_taken", secrets)
+        .case("of_several_secrets_the_same_is_taken_for_whoever_calls", secrets_for_callers)
         .suite()
 }
 
@@ -293,12 +295,44 @@ struct Holder<'a> {
 
 type Names = Vec<&'static str>;
 
+/// Each end in turn is called by one of whom it knows nothing before. Whoever calls says whom: without that
+/// strongSwan passes over secrets that name itself.
+fn secrets_for_callers(lab: &Lab, pair: &mut Pair) {
+    let office = Office::open(lab, pair, PLAIN);
+    office.load();
+    let [we, they] = ends(&office);
+    they.expect_anybody(pair.them.subnet_v4, pair.us.subnet_v4);
+    let taken = SETS.map(|held| {
+        they.hold(&held, "");
+        match held.map(|known| we.reaches(known)) {
+            [true, false] => held,
+            [false, true] => [held[1], held[0]],
+            both => panic!("strongSwan takes one of {held:?}, and not {both:?}"),
+        }
+    });
+    office.tidegate.stop();
+
+    let office = Office::open(lab, pair, PLAIN);
+    office.load();
+    let [we, they] = ends(&office);
+    we.expect_anybody(pair.us.subnet_v4, pair.them.subnet_v4);
+    for (held, [taken, other]) in SETS.into_iter().zip(taken) {
+        we.hold(&held, "");
+        // Whoever is called needs a moment to take up what it was told; what it refuses then it refuses for good.
+        let what = format!("of {held:?} {taken} is taken");
+        wait::until_true(&what, Duration::from_secs(5), || they.reaches(taken));
+        assert!(!they.reaches(other), "of {held:?} {other} is taken");
+    }
+    let shown = SETS.iter().zip(taken).map(|(held, [taken, _])| format!("{}: {taken}", held.join(", ")));
+    lab.say(shown.collect::<Vec<_>>().join("; "));
+    office.tidegate.stop();
+}
+
 /// Each end in turn holds two secrets, of which the other one knows first one and then the other.
 fn secrets(lab: &Lab, pair: &mut Pair) {
     let office = Office::open(lab, pair, PLAIN);
     office.load();
-    let we = Holder { tool: &office.ours, me: "us.office", peer: "them.office" };
-    let they = Holder { tool: &office.theirs, me: "them.office", peer: "us.office" };
+    let [we, they] = ends(&office);
     let [ours, theirs] = [(&we, &they), (&they, &we)].map(|(holder, knower)| {
         knower.hold(&["any"], "any");
         // Whoever is called needs a moment to take up what it was told.
@@ -313,7 +347,32 @@ fn secrets(lab: &Lab, pair: &mut Pair) {
     office.tidegate.stop();
 }
 
+fn ends(office: &Office) -> [Holder<'_>; 2] {
+    [
+        Holder { tool: &office.ours, me: "us.office", peer: "them.office" },
+        Holder { tool: &office.theirs, me: "them.office", peer: "us.office" },
+    ]
+}
+
 impl Holder<'_> {
+    /// Has its connection be for whoever calls.
+    fn expect_anybody(&self, ours: Prefix, theirs: Prefix) {
+        self.tool.configure(&format!(
+            "connections {{ office {{
+                 encap = yes
+                 local {{ auth = psk
+                          id = {} }}
+                 remote {{ auth = psk
+                           id = %any }}
+                 children {{ net {{ local_ts = {ours}
+                                    remote_ts = {theirs} }} }}
+             }} }}
+             secrets {{ }}",
+            self.me
+        ));
+        self.tool.run("--load-conns");
+    }
+
     /// Which of two is used, in both orders.
     fn choices(&self) -> Vec<(Names, Names)> {
         let orders = SETS.into_iter().flat_map(|[a, b]| [vec![a, b], vec![b, a]]);
@@ -340,9 +399,20 @@ impl Holder<'_> {
         self.tool.run("--load-creds --clear");
     }
 
+    /// Whether the other end is content with a secret of this name.
+    fn reaches(&self, known: &str) -> bool {
+        self.tool.configure(&format!("secrets {{\nike-one {{ secret = \"{known}\" }}\n}}\n"));
+        self.tool.run("--load-creds --clear");
+        self.comes_to_terms()
+    }
+
     /// Whether it comes to terms with the other end, which knows this one.
     fn uses(&self, held: &[&str], known: &str) -> bool {
         self.hold(held, known);
+        self.comes_to_terms()
+    }
+
+    fn comes_to_terms(&self) -> bool {
         let outcome = self.tool.try_to("--initiate --child net --timeout 10");
         if outcome.is_ok() {
             self.tool.run("--terminate --ike office --timeout 5");
