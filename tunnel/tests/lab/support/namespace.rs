@@ -131,7 +131,7 @@ fn move_into(handle: &File) {
 }
 
 /// A thread whose panics are counted with those of this one.
-fn like_this_thread() -> thread::Builder {
+pub(crate) fn like_this_thread() -> thread::Builder {
     let builder = thread::Builder::new();
     match thread::current().name() {
         Some(name) => builder.name(name.to_owned()),

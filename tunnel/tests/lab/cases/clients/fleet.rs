@@ -12,7 +12,7 @@ use crate::support::agent::{self, Agent, Outcome, call, call_for_sas};
 use crate::support::certificates::{Authority, Credentials, Key};
 use crate::support::etc::Etc;
 use crate::support::http::{Answer, Server};
-use crate::support::namespace::Namespace;
+use crate::support::namespace::{Namespace, like_this_thread};
 use crate::support::network::{Internet, Site, Uplink};
 use crate::support::swarm::{Start, Swarm};
 use crate::support::tidegate::Tidegate;
@@ -164,9 +164,9 @@ impl Fleet {
     }
 
     /// What pods of the cloud go on sending to a pod of the edge that has died.
-    fn send_to_the_dead(&self, sending: &AtomicBool) {
+    fn send_to_the_dead(&self, measuring: &AtomicBool) {
         let socket = self.hub.pod.within(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).expect("a socket");
-        while sending.load(Ordering::Relaxed) {
+        while measuring.load(Ordering::Relaxed) {
             // Nobody is there to take it.
             let _ = socket.send_to(b"are you there?", (pod(DYING), 9));
             thread::sleep(Duration::from_millis(2));
@@ -220,17 +220,20 @@ fn dead_peer(lab: &Lab, fleet: &mut Fleet) {
     let polls_alone = Spread::of(&times(&poll(&hub)));
 
     fleet.internet.silence(address(DYING));
-    let sending = AtomicBool::new(true);
+    let measuring = AtomicBool::new(true);
     let (beside, talk_beside, polls_beside) = thread::scope(|scope| {
-        let sender = scope.spawn(|| fleet.send_to_the_dead(&sending));
-        let calls = scope.spawn(|| fleet.call_the_dead(&hub, &edges));
+        let send = || fleet.send_to_the_dead(&measuring);
+        let call = || {
+            while measuring.load(Ordering::Relaxed) {
+                fleet.call_the_dead(&hub, &edges);
+            }
+        };
+        like_this_thread().spawn_scoped(scope, send).expect("a thread");
+        like_this_thread().spawn_scoped(scope, call).expect("a thread");
+        let _over = Over(&measuring);
         let beside = Spread::of(&times(&fleet.bring_up(&edges, HALF..EDGES)));
         let polls = Spread::of(&times(&poll(&hub)));
         let talk = Spread::of(&edges.talk(DYING + 1..HALF, fleet));
-        assert!(!calls.is_finished(), "nobody was measured beside the dead to the end");
-        calls.join().expect("no panic");
-        sending.store(false, Ordering::Relaxed);
-        sender.join().expect("no panic");
         (beside, talk, polls)
     });
     for (what, alone, beside) in [
@@ -246,6 +249,15 @@ fn dead_peer(lab: &Lab, fleet: &mut Fleet) {
     look_at_all(lab, &hub);
     fleet.internet.heal();
     edges.talk(DYING..DYING + 1, fleet);
+}
+
+/// Ends what goes on beside, also when something has failed.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// All have their children, however they are asked for.

@@ -4,6 +4,7 @@
 use super::office::Office;
 use crate::harness::{Cases, Needs, Suite};
 use crate::support::Lab;
+use crate::support::namespace::like_this_thread;
 use crate::support::pair::{Behind, Initiator, Pair};
 use crate::support::tool::Tool;
 use crate::support::wait;
@@ -22,7 +23,7 @@ pub(super) fn suite() -> Suite {
                 wrong_second(lab, pair, initiator);
             })
             .case(format!("no_child_at_first/{role}"), move |lab, pair: &mut Pair| {
-                childless(lab, pair, initiator)
+                childless(lab, pair, initiator);
             });
     }
     cases.case("both_initiate_at_once", both_at_once).suite()
@@ -163,7 +164,8 @@ fn both_at_once(lab: &Lab, pair: &mut Pair) {
     for round in 0..5 {
         thread::scope(|scope| {
             for tool in [&office.ours, &office.theirs] {
-                scope.spawn(|| ["v4", "v6"].map(|child| bring_up(tool, child)));
+                let work = || ["v4", "v6"].map(|child| bring_up(tool, child));
+                like_this_thread().spawn_scoped(scope, work).expect("a thread");
             }
         });
         pair.assert_pods_talk();
