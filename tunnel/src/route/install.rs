@@ -37,10 +37,18 @@ impl Routes {
             let both = self.sync(flow).and(self.sync(&flow.unbound()));
             result = result.and(both);
         }
-        if result.is_err() {
-            self.watch.failed();
+        if let Err(error) = &result {
+            self.try_again(error);
         }
         result
+    }
+
+    /// What fails for a reason that may pass is tried again, ever later. A limit of ours stands until something is
+    /// given back.
+    pub(super) fn try_again(&mut self, after: &RouteError) {
+        if !matches!(after, RouteError::TooManyTables { .. }) {
+            self.watch.failed();
+        }
     }
 
     fn sync(&mut self, flow: &Flow) -> Result<(), RouteError> {
@@ -122,14 +130,24 @@ impl Routes {
         if let Some(table) = self.tables.get(class) {
             return Ok(table.number);
         }
-        let first = self.settings.table;
-        let last = first.saturating_add(MOST_TABLES);
-        let number = (first..last).find(|number| !self.numbers.contains_key(number));
-        let number = number.ok_or(RouteError::TooManyTables { limit: MOST_TABLES })?;
+        let number = self.free_table().ok_or(RouteError::TooManyTables { limit: MOST_TABLES })?;
         self.add_family(class.family())?;
         self.numbers.insert(number, *class);
         self.tables.insert(*class, Table { number, routes: BTreeMap::new() });
         Ok(number)
+    }
+
+    /// The one behind the last, or where that would be one too many, one that was given back.
+    fn free_table(&self) -> Option<u32> {
+        let first = self.settings.table;
+        let end = first.saturating_add(MOST_TABLES);
+        let last = self.numbers.range(first..end).next_back();
+        let behind = last.map_or(first, |(number, _)| number.saturating_add(1));
+        if behind < end {
+            return Some(behind);
+        }
+        let all = self.numbers.range(first..end).count() as u64 >= u64::from(MOST_TABLES);
+        if all { None } else { (first..end).find(|number| !self.numbers.contains_key(number)) }
     }
 
     fn add_class_rule(&self, class: &Class) -> Result<(), RouteError> {
@@ -144,6 +162,10 @@ impl Routes {
             self.kernel.remove_rule(&rule)?;
         }
         if let Some(table) = self.tables.remove(class) {
+            // There may be others that found no room.
+            if self.free_table().is_none() {
+                self.watch.failed();
+            }
             self.numbers.remove(&table.number);
         }
         Ok(())
@@ -164,6 +186,13 @@ impl Routes {
         }
         self.families.insert(family);
         Ok(())
+    }
+
+    /// Whether a rule should be there.
+    pub(super) fn wants(&self, rule: &Rule) -> bool {
+        let of_class = class_of(rule).and_then(|(class, _)| self.class_rule(&class));
+        of_class.as_ref() == Some(rule)
+            || self.families.contains(&rule.family) && self.family_rules(rule.family).contains(rule)
     }
 
     /// All rules that should be there, in the order in which they are added.

@@ -50,7 +50,7 @@ impl Routes {
         let result = act(self);
         if let Err(error) = &result {
             self.trouble(Trouble::Repair { why: error.to_string() });
-            self.watch.failed();
+            self.try_again(error);
         }
         result.ok()
     }
@@ -91,7 +91,7 @@ impl Routes {
             DELETE_RULE => {
                 let rule = kernel::parse_rule(message);
                 suspects.ours |= self.keeps_charon_rule() && kernel::is_charon_rule(message);
-                suspects.ours |= rule.is_some_and(|rule| self.wanted_rules().contains(&rule));
+                suspects.ours |= rule.is_some_and(|rule| self.wants(&rule));
             }
             _ => {}
         }
@@ -144,13 +144,12 @@ impl Routes {
     }
 
     fn audit_rules(&mut self, repaired: &mut Vec<String>) -> Result<(), RouteError> {
-        let there = self.kernel.rules()?;
-        let wanted = self.wanted_rules();
-        for rule in wanted.iter().filter(|rule| !there.contains(rule)) {
+        let there: BTreeSet<Rule> = self.kernel.rules()?.into_iter().collect();
+        for rule in self.wanted_rules().iter().filter(|rule| !there.contains(rule)) {
             self.kernel.add_rule(rule)?;
             repaired.push(format!("rule {rule}"));
         }
-        let excess: Vec<&Rule> = there.iter().filter(|rule| !wanted.contains(rule)).collect();
+        let excess = there.iter().filter(|rule| !self.wants(rule));
         excess.into_iter().try_for_each(|rule| self.kernel.remove_rule(rule))?;
         self.audit_charon_rule(repaired)
     }

@@ -1,8 +1,9 @@
 //! What goes into the device, and what does not.
 
-use crate::world::{World, packet};
+use crate::repair::serve;
+use crate::world::{World, packet, pair};
 use tidegate::action::CaptureId;
-use tidegate::route::RouteSettings;
+use tidegate::route::{RouteError, RouteSettings};
 
 /// FabEdge's children with the peer's outer address inside a remote selector.
 #[test]
@@ -195,4 +196,23 @@ fn what_is_missing_is_named() {
     let troubles = world.node.run(|| routes.troubles());
     assert!(troubles.iter().any(|trouble| trouble.to_string().contains("net.ipv4.ip_forward")));
     assert_eq!(world.node.run(|| routes.troubles()), []);
+}
+
+#[test]
+fn who_finds_no_table_left_gets_the_first_that_is_given_back() {
+    const TABLES: u64 = 4096;
+    let Some(world) = World::new() else { return };
+    let _tun = world.tun();
+    let mut routes = world.open();
+    let of = |number: u64| pair(&[&format!("10.128.{}.{}", number / 256, number % 256)], &["10.2.0.0/24"]);
+    for number in 0..TABLES {
+        world.node.run(|| routes.capture(CaptureId(number), &of(number))).unwrap();
+    }
+    let failed = world.node.run(|| routes.capture(CaptureId(TABLES), &of(TABLES)));
+    assert!(matches!(failed, Err(RouteError::TooManyTables { limit: 4096 })), "{failed:?}");
+    let packet = "10.2.0.5 from 10.128.16.0 iif pods";
+    assert_eq!(world.node.way(packet), "wan");
+    world.release(&mut routes, 7);
+    serve(&world, &mut routes);
+    assert_eq!(world.node.way(packet), "tidegate0");
 }

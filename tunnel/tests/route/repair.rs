@@ -9,7 +9,7 @@ use tidegate::route::{Changes, RouteSettings, Routes};
 const POD_TO_POD: &str = "10.2.0.5 from 10.1.0.5 iif pods";
 
 /// Serves the routes as a driver does, until nothing happens for a while.
-fn serve(world: &World, routes: &mut Routes) -> Changes {
+pub(crate) fn serve(world: &World, routes: &mut Routes) -> Changes {
     serve_for(world, routes, Duration::from_millis(800))
 }
 
