@@ -395,6 +395,7 @@ impl Control {
         report.totals.insert("packet_thread_restarts", self.packets.restarts());
         report.totals.extend(self.host.dropped_in_clear().map(|count| ("dropped_in_clear", count)));
         report.totals.extend(self.sockets.counters().by_name());
+        report.totals.extend(self.device.missed().map(|count| ("device_missed", count)));
         let (device, sockets) = (self.packets.device_offloads(), self.sockets.offloads());
         report.offloads.extend([("device_tcp", device.tcp), ("device_udp", device.udp)]);
         report.offloads.extend([("sockets_send", sockets.send), ("sockets_receive", sockets.receive)]);

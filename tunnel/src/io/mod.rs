@@ -54,6 +54,11 @@ pub trait Device: Send + Sync {
         None
     }
 
+    /// How many packets were lost because so many waited already, if that is known.
+    fn missed(&self) -> Option<u64> {
+        None
+    }
+
     /// The longest packet that it takes or gives when nothing is joined.
     fn mtu(&self) -> usize;
 

@@ -5,7 +5,7 @@
 
 use super::Device;
 use super::granted::Granted;
-use super::tun::{QUEUE, TunError, bring_up, check_name};
+use super::tun::{QUEUE, TunError, bring_up, check_name, missed};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -131,6 +131,10 @@ impl Device for OffloadTun {
 
     fn queue_length(&self) -> Option<usize> {
         Some(QUEUE)
+    }
+
+    fn missed(&self) -> Option<u64> {
+        missed(&self.name)
     }
 
     fn mtu(&self) -> usize {

@@ -373,7 +373,7 @@ pub(crate) fn counters() -> CountersReport {
         totals: [("ike_established", 5), ("ike_failed", 6)].into(),
         handshakes: TimesReport { count: 3, sum_us: 250_000, within_ms: vec![(5, 1), (10, 2)] },
         offloads: [("device_tcp", true)].into(),
-        queues: [("device_packets", 500)].into(),
+        queues: [("device_packets", 1000)].into(),
     }
 }
 

@@ -227,6 +227,26 @@ pub(super) fn set_option(socket: BorrowedFd<'_>, level: i32, option: i32, value:
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// How many datagrams there was no room for in a socket; none where the kernel does not say.
+pub(super) fn missed(socket: BorrowedFd<'_>) -> u64 {
+    /// Numbers about a socket's memory, of which the last is of what it has dropped.
+    const NUMBERS: usize = 9;
+    let mut numbers = [0_u32; NUMBERS];
+    let mut length = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: no more is written to `numbers`, which live on this stack, than the length that is told.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    let [.., dropped] = numbers;
+    if result == 0 { dropped.into() } else { 0 }
+}
+
 // SAFETY: zeros are a valid `mmsghdr`: numbers, and pointers that may be null.
 const EMPTY_MESSAGE: libc::mmsghdr = unsafe { zeroed() };
 const EMPTY_PART: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };

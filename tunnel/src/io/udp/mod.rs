@@ -89,6 +89,8 @@ pub struct SocketCounters {
     pub refused: u64,
     /// Received, and of no use: too long, or without addresses.
     pub unreadable: u64,
+    /// Not received: as many waited already as there is room for.
+    pub missed: u64,
 }
 
 /// How much waits at most in a socket, in bytes as the kernel counts them: more than there is of payload.
@@ -183,15 +185,15 @@ impl Sockets {
             no_source: read(&self.counters.no_source),
             refused: read(&self.counters.refused),
             unreadable: read(&self.counters.unreadable),
+            missed: self.sockets.iter().map(|socket| calls::missed(socket.fd.as_fd())).sum(),
         }
     }
 }
 
 impl SocketCounters {
     /// Each with its name among all counters.
-    pub fn by_name(&self) -> [(&'static str, u64); 8] {
-        let Self { sent, sent_joined, received_joined, too_big, no_room, no_source, refused, unreadable } =
-            *self;
+    pub fn by_name(&self) -> [(&'static str, u64); 9] {
+        let Self { sent, sent_joined, received_joined, too_big, no_room, no_source, refused, .. } = *self;
         [
             ("datagrams_sent", sent),
             ("datagrams_sent_joined", sent_joined),
@@ -200,7 +202,8 @@ impl SocketCounters {
             ("datagrams_no_room", no_room),
             ("datagrams_no_source", no_source),
             ("datagrams_refused", refused),
-            ("datagrams_unreadable", unreadable),
+            ("datagrams_unreadable", self.unreadable),
+            ("datagrams_missed", self.missed),
         ]
     }
 }
