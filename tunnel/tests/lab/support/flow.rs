@@ -1,6 +1,7 @@
 //! Numbered datagrams at a steady pace, to see which get lost.
 
 use crate::support::namespace::Namespace;
+use crate::support::tidegate::Losses;
 use crate::support::{MARKER, wait};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -106,6 +107,16 @@ impl Tally {
     pub(crate) fn assert_whole(&self, what: &str) {
         assert!(self.lost.is_empty(), "{what}: of {} lost {}: {:?}", self.sent, self.lost.len(), self.lost);
     }
+}
+
+/// Makes sure that what arrived of some flows is all that the kernel handed to those who carry them, and that those
+/// dropped nothing: a machine whose processors are all busy may hold them up until queues are full, and what is lost
+/// by that the kernel counts.
+#[track_caller]
+pub(crate) fn assert_carried(tallies: &[Tally], losses: &Losses) {
+    let lost: usize = tallies.iter().map(|tally| tally.lost.len()).sum();
+    assert!(losses.dropped.is_empty(), "{losses:?}: {tallies:?}");
+    assert!(lost as u64 <= losses.missed, "{lost} were lost, and {losses:?}: {tallies:?}");
 }
 
 fn send(socket: &UdpSocket, to: SocketAddr, rate: u32, sent: &AtomicU32, sending: &AtomicBool) {

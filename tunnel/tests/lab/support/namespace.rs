@@ -69,6 +69,26 @@ impl Namespace {
         like_this_thread().spawn(work).expect("a thread")
     }
 
+    /// How many packets there was no room for in queues inside: to sockets of UDP, and to those who read a device.
+    pub(crate) fn overruns(&self) -> u64 {
+        const DROPPED_BEFORE_THEY_WERE_SENT: usize = 11;
+        let read = |file: &str| {
+            let text = self.within(|| fs::read_to_string(Path::new("/proc/thread-self/net").join(file)));
+            text.unwrap_or_else(|error| panic!("{file} of {}: {error}", self.name))
+        };
+        let number = |text: &str| text.parse::<u64>().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let all = read("snmp");
+        let mut udp = all.lines().filter_map(|line| line.strip_prefix("Udp: "));
+        let names = udp.next().unwrap_or_default().split_whitespace();
+        let mut numbers = names.zip(udp.next().unwrap_or_default().split_whitespace());
+        let (_, at_sockets) = numbers.find(|(name, _)| *name == "RcvbufErrors").expect("what sockets drop");
+        let devices = read("dev");
+        let numbers = devices.lines().filter_map(|line| Some(line.split_once(':')?.1));
+        let at_devices =
+            numbers.filter_map(|line| line.split_whitespace().nth(DROPPED_BEFORE_THEY_WERE_SENT));
+        number(at_sockets) + at_devices.map(number).sum::<u64>()
+    }
+
     /// `ip` with these words.
     pub(crate) fn ip(&self, words: &str) {
         run(Command::new("ip").args(["-n", &self.name]).args(words.split_whitespace()));

@@ -9,6 +9,7 @@ use crate::support::wait;
 use config::Config;
 use rustix::process::Signal;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -29,6 +30,36 @@ pub(crate) struct Tidegate {
     words: Vec<OsString>,
     config: PathBuf,
     socket: PathBuf,
+}
+
+/// What a daemon has lost, as it counts it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Losses {
+    /// Never seen by it: the kernel's queues were full while it waited for a processor.
+    pub(crate) missed: u64,
+    /// Seen, and not carried, by reason.
+    pub(crate) dropped: BTreeMap<String, u64>,
+}
+
+impl Losses {
+    /// What has been lost since.
+    pub(crate) fn since(mut self, earlier: &Self) -> Self {
+        self.missed -= earlier.missed;
+        self.dropped.retain(|reason, count| {
+            *count -= earlier.dropped.get(reason).copied().unwrap_or_default();
+            *count > 0
+        });
+        self
+    }
+
+    /// What has been lost by both.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.missed += other.missed;
+        for (reason, count) in other.dropped {
+            *self.dropped.entry(reason).or_default() += count;
+        }
+        self
+    }
 }
 
 impl Tidegate {
@@ -100,6 +131,28 @@ impl Tidegate {
     pub(crate) fn status(&self) -> Value {
         let text = run(self.command("status").arg("--json"));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("status is no JSON: {error}\n{text}"))
+    }
+
+    /// All that `counters --json` tells.
+    pub(crate) fn counters(&self) -> Value {
+        let text = run(self.command("counters").arg("--json"));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("counters are no JSON: {error}\n{text}"))
+    }
+
+    /// What it has lost so far.
+    pub(crate) fn losses(&self) -> Losses {
+        const AT_SOCKETS: [&str; 5] = ["no_room", "too_big", "no_source", "refused", "unreadable"];
+        let counters = self.counters();
+        let count = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("no number: {value}"));
+        let total = |name: &str| count(&counters["totals"][name]);
+        let drops = counters["packet_drops"].as_object().expect("drops by reason");
+        // Peers send dummies so that nothing is learnt of them, and kernels what no policy is about.
+        let inside = drops.iter().filter(|(reason, _)| !["dummy", "policy"].contains(&reason.as_str()));
+        let at_sockets = AT_SOCKETS.map(|reason| (reason.to_owned(), total(&format!("datagrams_{reason}"))));
+        Losses {
+            missed: total("device_missed") + total("datagrams_missed"),
+            dropped: inside.map(|(reason, drops)| (reason.clone(), count(drops))).chain(at_sockets).collect(),
+        }
     }
 
     /// Whether a connection is up.
