@@ -18,6 +18,8 @@ pub(crate) struct Rekeying {
     pub(crate) rekeys: u32,
     pub(crate) udp_sent: u64,
     pub(crate) udp_lost: u64,
+    /// Of these, what the daemons have never seen, as the kernel's queues to them were full: none of it is the keys'.
+    pub(crate) udp_missed: u64,
     /// Of as many, with keys that last: what a machine that is busy with other things loses.
     pub(crate) udp_lost_without: u64,
     /// Segments that TCP sent again at the fixed rate, where queues are no reason for it.
@@ -70,7 +72,9 @@ pub(crate) fn rekeying(subject: &Subject, time: Duration) -> Result<Rekeying, St
     let before = tcp::sent_again(&lab, End::One)?;
     let keys = spis(&lab, subject)?;
     let (stop, rekeyer) = rekey_until_stopped(subject, &lab)?;
+    let missed_before = missed(&lab, subject)?;
     let udp = udp::carry(&lab, Burst { time, ..DATAGRAMS })?;
+    let udp_missed = missed(&lab, subject)? - missed_before;
     tcp::carry(&lab, flow(Some(FIXED_RATE)))?;
     let after = tcp::sent_again(&lab, End::One)?;
     let carried = tcp::carry(&lab, flow(None))?;
@@ -84,6 +88,7 @@ pub(crate) fn rekeying(subject: &Subject, time: Duration) -> Result<Rekeying, St
         rekeys,
         udp_sent: udp.sent,
         udp_lost: udp.lost(),
+        udp_missed,
         udp_lost_without: alone.lost(),
         tcp_sent_again: after - before,
         gigabits_per_second: carried.gigabits_per_second(),
@@ -141,6 +146,18 @@ pub(crate) fn crowd(subject: &Subject, sas: u32, time: Duration) -> Result<Crowd
         gigabits_per_second: median(gigabits),
         packets_per_second: median(packets),
     })
+}
+
+/// What there was no room for in the kernel's queues to both daemons, as those count it.
+fn missed(lab: &Lab, subject: &Subject) -> Result<u64, String> {
+    let of = |end| {
+        let text = order(&subject.program, &lab.folder(end)?, &["counters", "--json"])?;
+        let counters: Value = serde_json::from_str(&text).map_err(|error| format!("counters: {error}"))?;
+        // A release that does not count them yet has none.
+        let total = |name: &str| counters["totals"][name].as_u64().unwrap_or_default();
+        Ok::<_, String>(total("device_missed") + total("datagrams_missed"))
+    };
+    Ok(of(End::One)? + of(End::Other)?)
 }
 
 /// Of all children that count.

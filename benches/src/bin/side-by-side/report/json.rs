@@ -16,6 +16,7 @@ impl Report {
                 "rekeys": it.rekeys,
                 "udp_sent": it.udp_sent,
                 "udp_lost": it.udp_lost,
+                "udp_missed": it.udp_missed,
                 "udp_lost_without": it.udp_lost_without,
                 "tcp_sent_again_at_fixed_rate": it.tcp_sent_again,
                 "tcp_gigabits_per_second": it.gigabits_per_second,

@@ -83,11 +83,11 @@ impl Report {
 
     fn write_rekeying(&self, text: &mut String) {
         let Some(it) = &self.rekeying else { return };
-        let Rekeying { rekeys, udp_sent, udp_lost, udp_lost_without, tcp_sent_again, .. } = it;
+        let Rekeying { rekeys, udp_sent, udp_lost, udp_missed, udp_lost_without, tcp_sent_again, .. } = it;
         let _ = writeln!(
             text,
-            "\nnew keys every second, {rekeys} times: of {udp_sent} datagrams {udp_lost} were lost, and \
-             {udp_lost_without} with keys that last; TCP at 1 Gb/s sent {tcp_sent_again} segments again; as fast as \
+            "\nnew keys every second, {rekeys} times: of {udp_sent} datagrams {udp_lost} were lost, {udp_missed} of \
+             them in the kernel's queues, and {udp_lost_without} with keys that last; TCP at 1 Gb/s sent {tcp_sent_again} segments again; as fast as \
              it goes {:.2} of what it is without",
             it.share(),
         );

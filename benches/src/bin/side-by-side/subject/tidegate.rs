@@ -16,8 +16,9 @@ pub(crate) struct Settings {
     pub(crate) children: u32,
 }
 
-/// A connection takes no more than 256.
-const CHILDREN_OF_ONE: u32 = 250;
+/// A connection takes no more than 256. So many prefixes either end has then, and as many connections: a host's rules
+/// are one for each prefix of its own, and no host has thousands of those, though it may well have thousands of peers'.
+const CHILDREN_OF_ONE: u32 = 100;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -107,12 +108,14 @@ addresses = ["{}"]
     )
 }
 
-/// The first child carries the load; each of the others is between two addresses of its own, and says no more than
-/// it has to: a configuration is no longer than a mebibyte.
+/// The first child carries the load. Each of the others is between an address that one end has for this connection, and
+/// one that the other end has for all of them; it says no more than it has to, as a configuration is no longer than a
+/// mebibyte.
 fn child(end: End, settings: &Settings, number: u32) -> String {
     let address = |end: End| match number {
         0 => end.inside().to_string(),
-        _ => format!("10.{}.{}.{}", end.number(), 100 + number / 250, 1 + number % 250),
+        _ if end == End::One => format!("10.1.100.{}", 1 + number / CHILDREN_OF_ONE),
+        _ => format!("10.2.100.{}", 1 + number % CHILDREN_OF_ONE),
     };
     let (own, other) = (address(end), address(end.opposite()));
     let start = if end == End::One { "start=\"at-once\"\n" } else { "" };
