@@ -43,6 +43,7 @@ pub struct TunnelManager {
     hub: Arc<Hub>,
     ports: (u16, u16),
     raw_esp: RawEsp,
+    fetcher: Option<Fetcher>,
 }
 
 /// Makes a [`TunnelManager`].
@@ -217,6 +218,21 @@ impl TunnelManager {
         self.ask(|reply| Command::Ask(Question::Pools(reply))).await
     }
 
+    /// The revocation lists that were fetched and are kept, in DER or in PEM.
+    pub async fn revocation_lists(&self) -> Vec<Vec<u8>> {
+        match &self.fetcher {
+            Some(fetcher) => fetcher.kept().await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Forgets them, so that they are fetched anew when they are wanted.
+    pub async fn forget_revocation_lists(&self) {
+        if let Some(fetcher) = &self.fetcher {
+            fetcher.forget().await;
+        }
+    }
+
     /// What happens from now on.
     pub fn events(&self) -> Events {
         let (listener, inbox) = mpsc::channel(EVENTS);
@@ -355,6 +371,7 @@ impl Builder {
         let defaults = self.defaults;
         let credentials = self.identity.zip(self.trust);
         let credentials = credentials.map(|(local, remote)| Credentials { local, remote, defaults });
+        let fetcher = self.fetcher.clone();
         let parts = Parts {
             settings: self.settings,
             credentials,
@@ -372,7 +389,7 @@ impl Builder {
         };
         let control = Control::start(parts)?;
         tokio::spawn(control.run());
-        Ok(TunnelManager { requests, hub, ports, raw_esp })
+        Ok(TunnelManager { requests, hub, ports, raw_esp, fetcher })
     }
 }
 

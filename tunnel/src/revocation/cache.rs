@@ -9,7 +9,7 @@ use tidegate_ike::auth::RevocationList;
 const PAUSE: Duration = Duration::from_secs(60);
 /// Places that are remembered.
 const MOST_PLACES: usize = 256;
-/// What all lists may have been long as they came; in memory they are about as long.
+/// What all lists take: each is there as it came, and as it is searched.
 const MOST_BYTES: usize = 32 << 20;
 
 /// Places by their addresses.
@@ -25,7 +25,8 @@ pub(super) struct Place {
 
 struct Known {
     list: Option<Arc<RevocationList>>,
-    size: usize,
+    /// As it came.
+    bytes: Arc<[u8]>,
     /// Whether anybody has looked yet.
     looked: bool,
     asked: Option<Instant>,
@@ -40,13 +41,24 @@ impl Cache {
         Arc::clone(place)
     }
 
+    /// All lists as they came.
+    pub(super) fn files(&self) -> Vec<Arc<[u8]>> {
+        let places: Vec<_> = lock(&self.0).values().map(Arc::clone).collect();
+        places.iter().filter_map(|place| place.file()).collect()
+    }
+
+    /// Forgets all lists, and that anybody was asked for one.
+    pub(super) fn clear(&self) {
+        lock(&self.0).clear();
+    }
+
     /// Forgets what was not used for longest, until the rest is within bounds.
     pub(super) fn shrink(&self) {
         let mut places = lock(&self.0);
         let mut all: Vec<(Instant, usize, String)> = Vec::with_capacity(places.len());
         for (uri, place) in places.iter() {
             let known = lock(&place.known);
-            all.push((known.used, known.size, uri.clone()));
+            all.push((known.used, 2 * known.bytes.len(), uri.clone()));
         }
         all.sort_unstable();
         let (mut count, mut bytes) = (all.len(), all.iter().map(|(_, size, _)| size).sum::<usize>());
@@ -62,7 +74,8 @@ impl Cache {
 
 impl Place {
     fn new() -> Self {
-        let known = Known { list: None, size: 0, looked: false, asked: None, used: Instant::now() };
+        let bytes = Arc::default();
+        let known = Known { list: None, bytes, looked: false, asked: None, used: Instant::now() };
         Self { turn: tokio::sync::Mutex::default(), known: Mutex::new(known) }
     }
 
@@ -75,10 +88,16 @@ impl Place {
         lock(&self.known).list.clone()
     }
 
-    pub(super) fn put(&self, list: Arc<RevocationList>, size: usize) {
+    /// The list as it came.
+    fn file(&self) -> Option<Arc<[u8]>> {
+        let known = lock(&self.known);
+        known.list.as_ref().map(|_| Arc::clone(&known.bytes))
+    }
+
+    pub(super) fn put(&self, list: Arc<RevocationList>, bytes: &[u8]) {
         let mut known = lock(&self.known);
         known.list = Some(list);
-        known.size = size;
+        known.bytes = bytes.into();
     }
 
     /// Whether the server was left alone for long enough; if so it is taken to be asked now.
@@ -126,7 +145,7 @@ mod tests {
     fn lists_together_are_bounded() {
         let cache = Cache::default();
         for number in 0..10 {
-            lock(&cache.place(&number.to_string()).known).size = MOST_BYTES / 4;
+            lock(&cache.place(&number.to_string()).known).bytes = vec![0; MOST_BYTES / 8].into();
         }
         cache.shrink();
         assert_eq!(lock(&cache.0).len(), 4);

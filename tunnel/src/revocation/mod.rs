@@ -20,6 +20,7 @@ mod uri;
 
 use cache::{Cache, Place};
 use shelf::Shelf;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -105,6 +106,24 @@ impl Fetcher {
         found
     }
 
+    /// All lists that are kept, in memory and on disk, each once and as it came: in DER, or in PEM. Those on
+    /// disk may be of an earlier run, and are checked when they are asked.
+    pub async fn kept(&self) -> Vec<Vec<u8>> {
+        let mut all: BTreeSet<Vec<u8>> = self.0.cache.files().iter().map(|file| file.to_vec()).collect();
+        if let Some(shelf) = &self.0.shelf {
+            all.extend(shelf.files().await);
+        }
+        all.into_iter().collect()
+    }
+
+    /// Forgets all lists, in memory and on disk. Servers are asked anew, though they were not long ago.
+    pub async fn forget(&self) {
+        self.0.cache.clear();
+        if let Some(shelf) = &self.0.shelf {
+            shelf.clear().await;
+        }
+    }
+
     fn search(&self, wanted: WantedList, now: WallTime) -> Option<JoinHandle<Vec<Arc<RevocationList>>>> {
         let inner = Arc::clone(&self.0);
         let place = Arc::clone(&inner.waiting).try_acquire_owned().ok()?;
@@ -146,9 +165,9 @@ impl Inner {
         let _turn = place.turn.lock().await;
         if place.is_new()
             && let Some(shelf) = &self.shelf
-            && let Some((list, size)) = shelf.read(uri, wanted).await
+            && let Some((list, bytes)) = shelf.read(uri, wanted).await
         {
-            place.put(list, size);
+            place.put(list, &bytes);
         }
         let known = place.list().filter(|list| wanted.check(list).is_ok());
         if known.as_ref().is_some_and(|list| list.is_fresh(now)) || !place.may_ask() {
@@ -156,7 +175,7 @@ impl Inner {
         }
         match self.fetch(uri, wanted).await {
             Ok((list, bytes)) => {
-                place.put(Arc::clone(&list), bytes.len());
+                place.put(Arc::clone(&list), &bytes);
                 if let Some(shelf) = &self.shelf {
                     shelf.keep(uri, bytes).await;
                 }

@@ -24,18 +24,18 @@ impl Shelf {
         Self(folder)
     }
 
-    /// The list that came from there, and its length. One that does not hold is set aside.
+    /// The list that came from there, and the bytes that it is read from. One that does not hold is set aside.
     pub(super) async fn read(
         &self,
         uri: &str,
         wanted: &Arc<WantedList>,
-    ) -> Option<(Arc<RevocationList>, usize)> {
+    ) -> Option<(Arc<RevocationList>, Vec<u8>)> {
         let path = self.0.join(name(uri));
         let file = path.clone();
         let found = tokio::task::spawn_blocking(move || state::read_file(&file, http::LONGEST as u64));
         let bytes = found.await.ok().and_then(Result::ok).flatten()?;
         match read(bytes, Arc::clone(wanted)).await {
-            Ok((list, bytes)) => Some((list, bytes.len())),
+            Ok(read) => Some(read),
             Err(error) => {
                 // If it cannot be renamed either, a new one takes its place.
                 let _ = state::set_aside(&path, &error);
@@ -55,6 +55,26 @@ impl Shelf {
             tracing::warn!(area = "crl", folder = %self.0.display(), "a list cannot be kept: {error}");
         }
     }
+
+    /// What all files hold that may be lists. One that cannot be read is none.
+    pub(super) async fn files(&self) -> Vec<Vec<u8>> {
+        let folder = self.0.clone();
+        let read = move || {
+            let paths = ours(&folder).unwrap_or_default();
+            let file = |(_, path): &(SystemTime, PathBuf)| state::read_file(path, http::LONGEST as u64);
+            paths.iter().filter_map(|path| file(path).ok().flatten()).collect()
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_default()
+    }
+
+    /// Removes all of them.
+    pub(super) async fn clear(&self) {
+        let folder = self.0.clone();
+        let remove = move || ours(&folder)?.iter().try_for_each(|(_, path)| fs::remove_file(path));
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(remove).await {
+            tracing::warn!(area = "crl", folder = %self.0.display(), "a list cannot be removed: {error}");
+        }
+    }
 }
 
 fn name(uri: &str) -> String {
@@ -65,16 +85,26 @@ fn name(uri: &str) -> String {
 
 const EXTENSION: &str = ".crl";
 
-/// Of too many files the oldest go.
-fn tidy(folder: &Path) -> io::Result<()> {
-    let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
-    for entry in fs::read_dir(folder)? {
+/// Our files, the oldest first. A folder that nothing was written to yet has none.
+fn ours(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
         let entry = entry?;
         if is_ours(&entry.file_name().to_string_lossy()) {
             files.push((entry.metadata()?.modified()?, entry.path()));
         }
     }
     files.sort_unstable();
+    Ok(files)
+}
+
+/// Of too many files the oldest go.
+fn tidy(folder: &Path) -> io::Result<()> {
+    let files = ours(folder)?;
     let excess = files.len().saturating_sub(MOST_FILES);
     files.iter().take(excess).try_for_each(|(_, path)| fs::remove_file(path))
 }

@@ -79,6 +79,12 @@ pub trait Control: Clone + Send + Sync + 'static {
     /// Who has what of all pools.
     fn pools(&self) -> impl Future<Output = Result<Vec<PoolReport>, Self::Error>> + Send;
 
+    /// The revocation lists that were fetched and are kept, in DER or in PEM.
+    fn revocation_lists(&self) -> impl Future<Output = Vec<Vec<u8>>> + Send;
+
+    /// Forgets them, so that they are fetched anew when they are wanted.
+    fn forget_revocation_lists(&self) -> impl Future<Output = ()> + Send;
+
     /// Whether ESP can go without UDP.
     fn raw_esp(&self) -> RawEsp;
 
@@ -169,6 +175,14 @@ impl Control for TunnelManager {
 
     async fn pools(&self) -> Result<Vec<PoolReport>, Error> {
         self.pools().await
+    }
+
+    async fn revocation_lists(&self) -> Vec<Vec<u8>> {
+        self.revocation_lists().await
+    }
+
+    async fn forget_revocation_lists(&self) {
+        self.forget_revocation_lists().await;
     }
 
     fn raw_esp(&self) -> RawEsp {

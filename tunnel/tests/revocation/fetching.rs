@@ -86,6 +86,29 @@ async fn the_next_run_has_what_this_one_has_fetched() {
 }
 
 #[tokio::test]
+async fn what_is_kept_in_memory_and_on_disk_can_be_seen_and_forgotten() {
+    let folder = Folder::new();
+    let server = Server::with_file(list("crl-root")).await;
+    let fetcher = || Fetcher::new(Some(folder.0.clone()));
+    let first = fetcher();
+    assert!(first.kept().await.is_empty());
+    first.gather(wanted(&server.uri), NOW).await;
+    assert_eq!(first.kept().await, [list("crl-root")], "once, though it is in both places");
+
+    let next = fetcher();
+    assert_eq!(next.kept().await, [list("crl-root")], "the next run has it before anybody wants it");
+    std::fs::write(folder.0.join("notes.crl"), "of somebody else").unwrap();
+    next.forget().await;
+    assert!(next.kept().await.is_empty());
+    assert_eq!(folder.files(), ["notes.crl"]);
+    assert_eq!(next.gather(wanted(&server.uri), NOW).await.len(), 1);
+    assert_eq!(server.asked(), 2, "it was fetched anew");
+    next.forget().await;
+    assert_eq!(next.gather(wanted(&server.uri), NOW).await.len(), 1);
+    assert_eq!(server.asked(), 3, "at once, as somebody wants it so");
+}
+
+#[tokio::test]
 async fn what_is_damaged_or_forged_on_disk_is_set_aside_and_fetched_anew() {
     let whole = list("crl-root");
     for damaged in [whole[..whole.len() / 2].to_vec(), list("crl-impostor"), vec![0; 5 << 20]] {

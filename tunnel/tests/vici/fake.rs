@@ -39,6 +39,7 @@ struct State {
     asked: Vec<Asked>,
     connections: BTreeMap<String, Loaded>,
     pools: Vec<PoolReport>,
+    lists: Vec<Vec<u8>>,
     listeners: Vec<mpsc::UnboundedSender<Event>>,
 }
 
@@ -114,6 +115,10 @@ impl Fake {
 
     pub(crate) fn set_pools(&self, pools: Vec<PoolReport>) {
         self.state.lock().expect("not poisoned").pools = pools;
+    }
+
+    pub(crate) fn set_lists(&self, lists: Vec<Vec<u8>>) {
+        self.state.lock().expect("not poisoned").lists = lists;
     }
 
     fn take(&self, connection: Loaded, asked: fn(Arc<str>) -> Asked) -> Result<(), Refusal> {
@@ -246,6 +251,14 @@ impl Control for Fake {
         let known = !matches!(&which, TallyOf::Connection(name) if &**name != "edge-1");
         self.note(Asked::Reset(which));
         Ok(known)
+    }
+
+    async fn revocation_lists(&self) -> Vec<Vec<u8>> {
+        self.state.lock().expect("not poisoned").lists.clone()
+    }
+
+    async fn forget_revocation_lists(&self) {
+        self.state.lock().expect("not poisoned").lists.clear();
     }
 
     fn raw_esp(&self) -> RawEsp {

@@ -35,7 +35,8 @@ impl StoredList {
         &self.outline
     }
 
-    pub(super) fn print(&self) -> &[u8; 32] {
+    /// The digest of it.
+    pub(crate) fn print(&self) -> &[u8; 32] {
         &self.print
     }
 }

@@ -164,7 +164,7 @@ pub(super) async fn run<C: Control>(
         Command::ResetCounters => counters::reset(&hall, &arguments).await,
         Command::LoadCert => certificates::load(&hall, &arguments),
         Command::ListCerts => certificates::list(&hall, &arguments, &reply).await,
-        Command::FlushCerts => certificates::flush(&arguments),
+        Command::FlushCerts => certificates::flush(&hall, &arguments).await,
         Command::LoadKey => keys::load(&hall, &mut arguments),
         Command::UnloadKey => keys::unload(&hall, &arguments),
         Command::GetKeys => keys::get(&hall),

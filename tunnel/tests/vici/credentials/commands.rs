@@ -63,6 +63,29 @@ async fn certificates_come_as_pem_or_der_and_are_listed() {
     }
 }
 
+/// As clients bring them, they stay; as they were fetched, they are forgotten.
+#[tokio::test]
+async fn lists_that_were_fetched_are_listed_and_flushed() {
+    const ROOT: &[u8] = include_bytes!("../../../../ike/tests/data/certs/crl-root.pem");
+    const INTERMEDIATE: &[u8] = include_bytes!("../../../../ike/tests/data/certs/crl-int1.pem");
+    let house = house();
+    let list = |kind: &str| streamed(&house, "list-certs", "list-cert", Message::new().with("type", kind));
+    ask(&house, "load-cert", data(Message::new().with("type", "X509_CRL"), ROOT)).await.expect("a list");
+    house.fake.set_lists(vec![ROOT.to_vec(), INTERMEDIATE.to_vec(), b"no list".to_vec()]);
+
+    let lists = list("X509_CRL").await;
+    let kinds: Vec<_> = lists.iter().map(|it| it.text("type")).collect();
+    assert_eq!(kinds, [Some("X509_CRL"); 2], "each once");
+    assert_ne!(lists[0].get("data"), lists[1].get("data"));
+    let of_root = Message::new().with("subject", "C=CH, O=Tidegate, CN=Root");
+    assert_eq!(streamed(&house, "list-certs", "list-cert", of_root).await, lists[..1]);
+
+    ask(&house, "flush-certs", Message::new().with("type", "X509")).await.expect("another kind");
+    assert_eq!(list("ANY").await.len(), 2);
+    ask(&house, "flush-certs", Message::new().with("type", "x509_crl")).await.expect("done");
+    assert_eq!(list("ANY").await, lists[..1]);
+}
+
 #[tokio::test]
 async fn what_is_no_certificate_is_refused_in_charons_words() {
     let house = house();
@@ -298,6 +321,7 @@ async fn clear_creds_takes_what_clients_have_brought() {
     }
     assert!(streamed(&house, "list-certs", "list-cert", Message::new()).await.is_empty());
     ask(&house, "flush-certs", Message::new().with("type", "X509_CRL")).await.expect("nothing to do");
+    ask(&house, "flush-certs", Message::new()).await.expect("nothing to do");
     let refusal = ask(&house, "flush-certs", Message::new().with("type", "foo")).await;
     assert_eq!(refusal, Err("invalid certificate type 'foo'".to_owned()));
 }

@@ -6,6 +6,7 @@ use super::super::event_name::EventName;
 use crate::vici::control::Control;
 use crate::vici::credentials::{CredentialFault, StoredCertificate, StoredList};
 use crate::vici::message::{Element, Message};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tidegate_ike::crypto::pem;
 use tidegate_ike::identity::Identity;
@@ -95,14 +96,18 @@ pub(in super::super) async fn list<C: Control>(
     reply: &Reply,
 ) -> Message {
     if reply.wants(EventName::ListCert) {
-        for message in listed(hall, arguments) {
+        let fetched = hall.control.revocation_lists().await;
+        // What cannot be read is no list.
+        let fetched: Vec<_> =
+            fetched.iter().filter_map(|list| StoredList::read(list).ok()).map(Arc::new).collect();
+        for message in listed(hall, arguments, &fetched) {
             reply.stream(EventName::ListCert, message).await;
         }
     }
     Message::new()
 }
 
-fn listed<C: Control>(hall: &Hall<C>, arguments: &Message) -> Vec<Message> {
+fn listed<C: Control>(hall: &Hall<C>, arguments: &Message, fetched: &[Arc<StoredList>]) -> Vec<Message> {
     // What nobody knows is nowhere, as with charon.
     let Some(kind) = arguments.text("type").map_or(Some(Kind::Any), Kind::from_text) else {
         return Vec::new();
@@ -137,7 +142,9 @@ fn listed<C: Control>(hall: &Hall<C>, arguments: &Message) -> Vec<Message> {
             Some(_) => false,
             None => true,
         };
-        messages.extend(credentials.lists().filter(wanted).map(|it| {
+        let mut seen = BTreeSet::new();
+        let all = credentials.lists().chain(fetched).filter(|list| seen.insert(list.print()));
+        messages.extend(all.filter(wanted).map(|it| {
             let mut message = Message::new().with("type", "X509_CRL");
             message.push("data".to_owned(), Element::Value(it.der().to_vec()));
             message
@@ -153,14 +160,19 @@ fn describe(certificate: &StoredCertificate, has_key: bool) -> Message {
     message
 }
 
-/// Forgets what nobody has brought. Nothing of that is kept here.
-pub(in super::super) fn flush(arguments: &Message) -> Message {
-    match arguments.text("type") {
-        Some(text) if Kind::from_text(text).is_none() => {
-            failure(format_args!("invalid certificate type '{text}'"))
-        }
-        _ => success(),
+/// Forgets what nobody has brought: of all kinds revocation lists alone are fetched.
+pub(in super::super) async fn flush<C: Control>(hall: &Hall<C>, arguments: &Message) -> Message {
+    let kind = match arguments.text("type") {
+        Some(text) => match Kind::from_text(text) {
+            Some(kind) => kind,
+            None => return failure(format_args!("invalid certificate type '{text}'")),
+        },
+        None => Kind::Any,
+    };
+    if matches!(kind, Kind::Any | Kind::List) {
+        hall.control.forget_revocation_lists().await;
     }
+    success()
 }
 
 impl Kind {
