@@ -26,6 +26,22 @@ pub enum Event {
         /// Why.
         verdict: Verdict,
     },
+    /// We begin to set an IKE SA up, or ask for a child on one that stands.
+    Attempt {
+        /// Name of the connection.
+        connection: Arc<str>,
+        /// The child, where the IKE SA stands already.
+        child: Option<Arc<str>>,
+        /// The number of the IKE SA, as in [`crate::status::IkeSaStatus::id`].
+        ike_sa: u64,
+        /// Where the peer is.
+        peer: SocketAddr,
+    },
+    /// An IKE SA has come up. Its successors by rekeying are no news.
+    IkeUp(Arc<IkeFacts>),
+    /// An IKE SA that was told of as up is gone, and no successor by rekeying is there. Its children have been
+    /// told of before.
+    IkeDown(Arc<IkeFacts>),
     /// A child has come up. Its successors by rekeying are no news.
     ChildUp(Arc<ChildFacts>),
     /// A child that was told of as up is gone, and no successor by rekeying is there.
@@ -70,6 +86,29 @@ pub enum Event {
     Missed(u64),
 }
 
+/// All that somebody outside may want to know of an IKE SA that comes or goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IkeFacts {
+    /// Name of its connection.
+    pub connection: Arc<str>,
+    /// What it is called in other events.
+    pub sa: SaId,
+    /// Its number, as in [`crate::status::IkeSaStatus::id`].
+    pub number: u64,
+    /// Whether we began it.
+    pub initiator: bool,
+    /// SPIs, initiator's first.
+    pub spis: (u64, u64),
+    /// Who we are.
+    pub local_id: Identity,
+    /// Who the peer has proved to be.
+    pub remote_id: Identity,
+    /// Our address.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
+}
+
 /// All that somebody outside may want to know of a child that comes or goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildFacts {
@@ -85,6 +124,8 @@ pub struct ChildFacts {
     pub mode: ChildMode,
     /// The number of its IKE SA, as in [`crate::status::IkeSaStatus::id`].
     pub ike_sa: u64,
+    /// Its number, as in [`crate::status::ChildSaStatus::id`].
+    pub number: u64,
     /// Our SPI.
     pub spi_in: Spi,
     /// The peer's SPI.

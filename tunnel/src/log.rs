@@ -148,6 +148,21 @@ fn describe(event: &Event) -> Line {
         Event::Down { connection, verdict } => {
             line("down", of_end(verdict), Some(connection), format!("down: {verdict}"))
         }
+        Event::Attempt { connection, child, ike_sa, peer } => {
+            let text = match child {
+                Some(child) => format!("asking {peer} for child {child:?} on IKE SA {ike_sa}"),
+                None => format!("setting IKE SA {ike_sa} up with {peer}"),
+            };
+            line("attempt", Level::Info, Some(connection), text)
+        }
+        Event::IkeUp(sa) => {
+            let text = format!("IKE SA {} is up", sa.number);
+            line("ike-up", Level::Debug, Some(&sa.connection), text)
+        }
+        Event::IkeDown(sa) => {
+            let text = format!("IKE SA {} is down", sa.number);
+            line("ike-down", Level::Debug, Some(&sa.connection), text)
+        }
         Event::ChildUp(child) => {
             let text = format!("child {:?} is up: {}", child.child, Pair(&child.selectors));
             line("child-up", Level::Debug, Some(&child.connection), text)

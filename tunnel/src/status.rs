@@ -104,6 +104,8 @@ pub struct IkeSaStatus {
 /// One child SA.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChildSaStatus {
+    /// Its number, unique in a run.
+    pub id: u64,
     /// Name of its configuration.
     pub name: String,
     /// The number that it is known by from outside.

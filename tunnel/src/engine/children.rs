@@ -23,6 +23,8 @@ pub(super) type Children = BTreeMap<Spi, ChildSa>;
 
 /// One child, from its first half installed to its last half removed.
 pub(super) struct ChildSa {
+    /// The number that people say.
+    pub(super) number: u64,
     pub(super) link: Arc<str>,
     pub(super) name: Arc<str>,
     /// The number that it is known by from outside.
@@ -180,7 +182,10 @@ impl Engine {
         let opening = Arc::new(Opening::new(child, of.owner, esp, params.path.remote));
         self.tables.install_inbound(params.spi, Arc::clone(&opening));
         self.claims.hold(child, Arc::clone(&of.peer), Arc::clone(&params.selectors));
+        self.last_child += 1;
+        self.children_by_number.insert(self.last_child, child);
         let known = ChildSa {
+            number: self.last_child,
             link: Arc::clone(&of.link),
             name: Arc::clone(&install.name),
             reqid: of.reqid,
@@ -268,6 +273,7 @@ impl Engine {
     fn forget_child(&mut self, child: Spi) {
         self.claims.release(child);
         let Some(known) = self.children.remove(&child) else { return };
+        self.children_by_number.remove(&known.number);
         if known.opening.is_some() {
             self.tables.remove_inbound(child);
         }
@@ -285,7 +291,7 @@ impl Engine {
         }
     }
 
-    /// Children that went without a word with their IKE SA.
+    /// Children that went without a word with their IKE SA, and then the IKE SA.
     pub(super) fn end_the_silent(&mut self) {
         while let Some((child, ending)) = self.ending.pop_first() {
             let verdict = match ending.condemned {
@@ -296,6 +302,9 @@ impl Engine {
                 }
             };
             self.child_ended(child, ending, verdict, None);
+        }
+        for facts in std::mem::take(&mut self.closed) {
+            self.tell(Event::IkeDown(facts));
         }
     }
 

@@ -83,6 +83,7 @@ impl Engine {
                     if let Ok(new) = self.ike.reauthenticate(now, old) {
                         self.number(new);
                         self.replacements.insert(new, old);
+                        self.tell_attempt(new, None);
                         renewed.push(Item::Renewed(old));
                     }
                 }
@@ -269,7 +270,7 @@ impl Engine {
                     self.unwish(&link, |wish| wish == &*child);
                 }
             }
-            Selection::IkeSa(_) | Selection::ChildSa(_) => {
+            Selection::IkeSa(_) | Selection::ChildSa(_) | Selection::ChildNumber(_) => {
                 for (link, child) in self.names_of(selected) {
                     self.unwish(&link, |wish| wish == &*child);
                 }

@@ -5,7 +5,7 @@ use super::children::Ending;
 use super::requests::Item;
 use super::timers::Due;
 use crate::action::{Action, Outcome};
-use crate::event::Event;
+use crate::event::{Event, IkeFacts};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub(super) struct Sa {
     pub(super) addresses: Vec<IpAddr>,
     /// DNS servers that the peer told us of.
     pub(super) dns: Vec<IpAddr>,
+    /// As it was told of.
+    pub(super) facts: Option<Arc<IkeFacts>>,
 }
 
 /// So long is a peer that has just set up an IKE SA, or closed something, left to do the rest by itself.
@@ -69,7 +71,8 @@ impl Engine {
                     link.verdict = Some(verdict);
                 }
             }
-            Ike::Refused { .. } | Ike::PeerMoved { .. } | Ike::Warning { .. } => {}
+            Ike::PeerMoved { sa, path } => self.note_move(sa, path),
+            Ike::Refused { .. } | Ike::Warning { .. } => {}
         }
     }
 
@@ -95,7 +98,9 @@ impl Engine {
             emptied: false,
             addresses: Vec::new(),
             dns: Vec::new(),
+            facts: None,
         };
+        let who = Arc::clone(&stands.peer);
         self.sas.insert(sa, stands);
         let Some(link) = self.links.get_mut(&name) else {
             // It was unloaded while the peer was at it.
@@ -109,6 +114,7 @@ impl Engine {
             link.patience = Some(now + PATIENCE);
         }
         self.dirty.insert(name);
+        self.tell_ike_up(sa, &who);
         self.settle_with_others(sa);
     }
 
@@ -141,7 +147,9 @@ impl Engine {
         self.requests.rename(&Item::Gone(old), &Item::Gone(new));
         self.requests.rename(&Item::Renewed(old), &Item::Renewed(new));
         self.replacements.values_mut().filter(|replaced| **replaced == old).for_each(|it| *it = new);
-        let Some(sa) = self.sas.remove(&old) else { return };
+        let Some(mut sa) = self.sas.remove(&old) else { return };
+        sa.facts = sa.facts.and_then(|facts| self.renamed(&facts, new));
+        self.note_successor(new);
         self.by_peer.remove(&(Arc::clone(&sa.peer), old));
         self.by_peer.insert((Arc::clone(&sa.peer), new));
         if let Some(link) = self.links.get_mut(&sa.link) {
@@ -170,6 +178,7 @@ impl Engine {
         if let Some(known) = known {
             self.by_peer.remove(&(Arc::clone(&known.peer), sa));
             self.drop_addresses(known.addresses);
+            self.closed.extend(known.facts);
             if let Some(loser) = known.loser {
                 self.without_winner(loser);
             }

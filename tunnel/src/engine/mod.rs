@@ -40,7 +40,7 @@ mod tend;
 mod timers;
 
 use crate::action::{Action, LookupId};
-use crate::event::Event;
+use crate::event::{Event, IkeFacts};
 use crate::notice::{IkeDatagram, Notice};
 use crate::tables::{Tables, View};
 use crate::worker::PathMtus;
@@ -92,10 +92,13 @@ pub struct Engine {
     numbers: BTreeMap<SaId, u64>,
     by_number: BTreeMap<u64, SaId>,
     children: Children,
+    children_by_number: BTreeMap<u64, Spi>,
     /// Children that were not taken into use, until they are closed.
     refused: BTreeMap<Spi, Verdict>,
     /// Children that are gone, and whose end has not been told of yet.
     ending: BTreeMap<Spi, Ending>,
+    /// IKE SAs that are gone, and whose end is told after that of their children.
+    closed: Vec<Arc<IkeFacts>>,
     policy: Policy,
     inside: Inside,
     claims: Claims,
@@ -113,6 +116,7 @@ pub struct Engine {
     addresses: BTreeMap<IpAddr, usize>,
     last_owner: u64,
     last_number: u64,
+    last_child: u64,
     last_lookup: u64,
     closing: bool,
 }
@@ -158,6 +162,8 @@ pub enum Selection {
     IkeSa(u64),
     /// The child SA of this inbound SPI.
     ChildSa(Spi),
+    /// The child SA of this number, as in [`crate::status::ChildSaStatus::id`].
+    ChildNumber(u64),
     /// All child SAs that are known by this number from outside.
     Reqid(u32),
     /// Everything.
@@ -205,8 +211,10 @@ impl Engine {
             numbers: BTreeMap::new(),
             by_number: BTreeMap::new(),
             children: Children::new(),
+            children_by_number: BTreeMap::new(),
             refused: BTreeMap::new(),
             ending: BTreeMap::new(),
+            closed: Vec::new(),
             policy: Policy::default(),
             inside: Inside::default(),
             claims: Claims::default(),
@@ -220,6 +228,7 @@ impl Engine {
             addresses: BTreeMap::new(),
             last_owner: 0,
             last_number: 0,
+            last_child: 0,
             last_lookup: 0,
             closing: false,
         }

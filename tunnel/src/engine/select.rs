@@ -72,6 +72,9 @@ impl Engine {
                 self.ike.sa_of(*child).ok_or(ApiMisuse::NoSuchSa)?;
                 selected.children.push(*child);
             }
+            Selection::ChildNumber(number) => {
+                selected.children.push(*self.children_by_number.get(number).ok_or(ApiMisuse::NoSuchSa)?);
+            }
             Selection::Reqid(number) => {
                 for (link, child) in self.reqids.of(*number) {
                     let wish = self.links.get(link).and_then(|link| link.wish(child));

@@ -73,6 +73,7 @@ impl Engine {
         let sealing = known.and_then(|known| known.sealing.as_ref());
         let traffic = |packets, bytes| Traffic { packets, bytes };
         ChildSaStatus {
+            id: known.map_or(0, |known| known.number),
             name: child.name().to_string(),
             reqid: known.map_or(0, |known| known.reqid),
             current: child.is_current(),

@@ -159,8 +159,9 @@ impl Engine {
         let Some(wish) = self.links.get_mut(name).and_then(|link| link.wishes.get_mut(at)) else { return };
         wish.asked = Some(sa);
         let (child, packet) = (Arc::clone(&wish.name), wish.packet);
-        if let Err(misuse) = self.ike.create_child_for(self.now, sa, &child, packet) {
-            self.misused(name, sa, misuse);
+        match self.ike.create_child_for(self.now, sa, &child, packet) {
+            Ok(()) => self.tell_attempt(sa, Some(child)),
+            Err(misuse) => self.misused(name, sa, misuse),
         }
     }
 
@@ -248,6 +249,7 @@ impl Engine {
                 wish.asked = Some(sa);
             }
         }
+        self.tell_attempt(sa, None);
     }
 
     fn cannot_attempt(&mut self, name: &Arc<str>, misuse: ApiMisuse) {

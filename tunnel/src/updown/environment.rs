@@ -169,6 +169,7 @@ mod tests {
             reqid: 7,
             mode: ChildMode::Tunnel,
             ike_sa: 3,
+            number: 4,
             spi_in: Spi::new(4096).unwrap(),
             spi_out: Spi::new(4097).unwrap(),
             local_id: "edge-1.example".parse().unwrap(),

@@ -49,6 +49,75 @@ fn a_child_alone_can_be_taken_down_by_name_and_by_its_spi() {
 }
 
 #[test]
+fn sas_count_up_and_have_another_number_with_each_set_of_keys() {
+    let mut one = ONE.kept_up();
+    one.children.push(ONE.child("more", Start::AtOnce, After::Restart));
+    let mut two = TWO.passive();
+    two.children.push(TWO.child("more", Start::Wait, After::Clear));
+    let (mut world, a, _) = pair(21, one, two);
+    world.run_for(SECOND);
+    let numbers = |world: &crate::world::World| {
+        let sas = world.node(a).standing(world.now(), "to-2");
+        let children = sas[0].children.iter().filter(|child| child.current);
+        (sas[0].id, children.map(|child| child.id).collect::<Vec<_>>())
+    };
+    let (ike, children) = numbers(&world);
+    assert_eq!((ike, children.len()), (1, 2));
+    let mut sorted = children.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, [1, 2]);
+    let begun = world.node(a).events.iter().filter_map(|(_, event)| match event {
+        Event::Attempt { child, ike_sa, peer, .. } => Some((child.as_deref(), *ike_sa, peer.ip())),
+        _ => None,
+    });
+    let begun: Vec<_> = begun.collect();
+    assert_eq!(begun[0], (None, 1, address(2)));
+    let of_children =
+        begun.iter().all(|(child, ike_sa, _)| child.is_none_or(|it| it == "more") && *ike_sa == 1);
+    assert!(of_children, "{begun:?}");
+
+    let first = Selection::ChildNumber(children[0]);
+    let keys = ask(&mut world, a, |engine, now, ticket| engine.rekey(now, &first, ticket));
+    assert_eq!(wait_for(&mut world, a, keys), Outcome::Done(1));
+    let (_, mut after) = numbers(&world);
+    after.sort_unstable();
+    assert_eq!(after, [children[1], 3]);
+    let keys = ask(&mut world, a, |engine, now, ticket| engine.rekey(now, &TO_2(), ticket));
+    assert_eq!(wait_for(&mut world, a, keys), Outcome::Done(1));
+    world.run_for(10 * SECOND);
+    assert_eq!(numbers(&world).0, 2);
+    let gone = ask(&mut world, a, |engine, now, ticket| {
+        engine.terminate(now, &first, Manner::Ask, ticket);
+    });
+    assert_eq!(wait_for(&mut world, a, gone), Outcome::Misuse(ApiMisuse::NoSuchSa));
+}
+
+#[test]
+fn ends_are_told_of_children_first_and_then_of_their_ike_sa() {
+    let (mut world, a, b) = pair(22, ONE.kept_up(), TWO.passive());
+    world.run_for(SECOND);
+    let keys = ask(&mut world, a, |engine, now, ticket| engine.rekey(now, &TO_2(), ticket));
+    assert_eq!(wait_for(&mut world, a, keys), Outcome::Done(1));
+    let down = ask(&mut world, a, |engine, now, ticket| engine.terminate(now, &TO_2(), Manner::Ask, ticket));
+    wait_for(&mut world, a, down);
+    world.run_for(SECOND);
+    for (node, number) in [(a, 2), (b, 2)] {
+        let told = world.node(node).events.iter().filter_map(|(_, event)| match event {
+            Event::IkeUp(facts) => Some(("ike up", facts.number)),
+            Event::IkeDown(facts) => Some(("ike down", facts.number)),
+            Event::ChildUp(facts) => Some(("child up", facts.number)),
+            Event::ChildDown { child, .. } => {
+                assert_eq!(child.ike_sa, number, "it has moved there");
+                Some(("child down", child.number))
+            }
+            _ => None,
+        });
+        let expected = [("ike up", 1), ("child up", 1), ("child down", 1), ("ike down", number)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn an_attempt_under_way_can_be_taken_down_and_whoever_waits_for_it_is_told() {
     let (mut world, a, _) = pair(3, ONE.kept_up(), TWO.passive());
     world.network.cut(&[address(1)], &[address(2)], tidegate_sim::Way::Both);

@@ -72,6 +72,7 @@ fn child(name: &str, command: &str, identity: &str) -> Arc<ChildFacts> {
         reqid: 7,
         mode: ChildMode::Tunnel,
         ike_sa: 3,
+        number: 2,
         spi_in: Spi::new(4096).unwrap(),
         spi_out: Spi::new(4097).unwrap(),
         local_id: "edge-1.example".parse().unwrap(),

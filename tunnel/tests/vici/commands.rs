@@ -4,7 +4,6 @@ use crate::fake::{Asked, Fake, House, counters, soon, two_connections};
 use std::time::{Duration, Instant};
 use tidegate::engine::{Selection, Target};
 use tidegate::vici::{ClientError, Message};
-use tidegate_esp::Spi;
 use tidegate_ike::tally::TallyOf;
 
 async fn ask(house: &House, command: &str, arguments: Message) -> Result<Message, ClientError> {
@@ -103,10 +102,10 @@ async fn list_sas_speaks_as_charon_does() {
 
     let children = sa.section("child-sas").expect("always there");
     let (key, child) = children.sections().next().expect("one child");
-    assert_eq!(key, "edge-1-p2p-3221225473");
+    assert_eq!(key, "edge-1-p2p-1");
     let expected = [
         ("name", "edge-1-p2p"),
-        ("uniqueid", "3221225473"),
+        ("uniqueid", "1"),
         ("reqid", "1"),
         ("state", "INSTALLED"),
         ("mode", "TUNNEL"),
@@ -159,8 +158,7 @@ async fn list_sas_shows_what_the_filter_admits() {
         ("ike", "edge-1"),
         ("ike-id", "7"),
         ("child", "edge-1-p2p"),
-        ("child-id", "3221225473"),
-        ("child-id", "-1073741823"),
+        ("child-id", "1"),
         ("reqid", "1"),
         ("noblock", "yes"),
     ] {
@@ -170,7 +168,7 @@ async fn list_sas_shows_what_the_filter_admits() {
         assert_eq!(admitted(key, value).await, (0, 0), "{key}={value}");
     }
     // An IKE SA is there, whatever is asked of its children.
-    for (key, value) in [("child", "edge-1-n2p"), ("child-id", "1"), ("reqid", "9")] {
+    for (key, value) in [("child", "edge-1-n2p"), ("child-id", "2"), ("reqid", "9")] {
         assert_eq!(admitted(key, value).await, (1, 0), "{key}={value}");
     }
     let arguments = Message::new().with("ike-id", "seven");
@@ -343,15 +341,14 @@ async fn terminate_and_rekey_take_the_closest_description() {
         connection: connection.map(Into::into),
         child: "net".into(),
     };
-    let spi = Spi::new(0xc000_0001).expect("not reserved");
     let cases = [
         (Message::new().with("ike", "office"), Selection::Connection("office".into())),
         (Message::new().with("child", "net"), child(None)),
         (Message::new().with("child", "net").with("ike", "office"), child(Some("office"))),
         (Message::new().with("ike-id", 7), Selection::IkeSa(7)),
         (Message::new().with("ike_id", 7), Selection::IkeSa(7)),
-        (Message::new().with("child-id", 3_221_225_473_u32), Selection::ChildSa(spi)),
-        (Message::new().with("child-id", -1_073_741_823), Selection::ChildSa(spi)),
+        (Message::new().with("child-id", 5), Selection::ChildNumber(5)),
+        (Message::new().with("child_id", 5), Selection::ChildNumber(5)),
         (Message::new().with("reqid", 4), Selection::Reqid(4)),
     ];
     for (arguments, selection) in cases {
@@ -367,11 +364,7 @@ async fn terminate_and_rekey_take_the_closest_description() {
         let expected = format!("missing {command} selector");
         assert_eq!(refusal(ask(&house, command, Message::new()).await), expected);
         let expected = format!("no matching SAs to {command} found");
-        for arguments in [
-            Message::new().with("child-id", 3),
-            Message::new().with("ike", "absent"),
-            Message::new().with("ike", "unknown"),
-        ] {
+        for arguments in [Message::new().with("ike", "absent"), Message::new().with("ike", "unknown")] {
             assert_eq!(refusal(ask(&house, command, arguments).await), expected);
         }
     }
@@ -379,14 +372,13 @@ async fn terminate_and_rekey_take_the_closest_description() {
 
 #[tokio::test]
 async fn all_that_a_client_says_of_sas_has_to_fit() {
-    let spi = Spi::new(0xc000_0001).expect("not reserved");
     let cases = [
-        (Message::new().with("child", "edge-1-p2p").with("ike-id", 7), vec![Selection::ChildSa(spi)]),
-        (Message::new().with("child", "edge-1-p2p").with("reqid", 1), vec![Selection::ChildSa(spi)]),
+        (Message::new().with("child", "edge-1-p2p").with("ike-id", 7), vec![Selection::ChildNumber(1)]),
+        (Message::new().with("child", "edge-1-p2p").with("reqid", 1), vec![Selection::ChildNumber(1)]),
         (Message::new().with("ike", "edge-1").with("ike-id", 7), vec![Selection::IkeSa(7)]),
         (Message::new().with("ike", "edge-2").with("ike-id", 7), vec![]),
         (Message::new().with("child", "edge-1-n2p").with("ike-id", 7), vec![]),
-        (Message::new().with("child-id", 3_221_225_473_u32).with("ike-id", 8), vec![]),
+        (Message::new().with("child-id", 1).with("ike-id", 8), vec![]),
     ];
     for (arguments, expected) in cases {
         let house = House::open(&Fake::with(two_connections()));

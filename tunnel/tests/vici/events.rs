@@ -3,10 +3,11 @@
 use crate::fake::{Fake, House, child_sa, handle, soon, two_connections};
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate::event::Event;
+use tidegate::connection::ChildMode;
+use tidegate::event::{ChildFacts, Event, IkeFacts};
 use tidegate::vici::packet::{self, Packet};
 use tidegate::vici::{Message, Subscription};
-use tidegate_esp::{SelectorPair, Spi};
+use tidegate_esp::{Encapsulation, SelectorPair, Spi};
 use tidegate_ike::identity::Identity;
 use tidegate_ike::wire::NotifyType;
 use tidegate_ike::{Cause, Culprit, Path, Verdict};
@@ -20,6 +21,52 @@ fn up(connection: &str) -> Event {
 fn down(connection: &str) -> Event {
     let verdict = Verdict { culprit: Culprit::Network, cause: Cause::ClosedByPeer };
     Event::Down { connection: connection.into(), verdict }
+}
+
+fn ike_facts() -> Arc<IkeFacts> {
+    Arc::new(IkeFacts {
+        connection: "edge-1".into(),
+        sa: handle(),
+        number: 7,
+        initiator: true,
+        spis: (0x0123_4567_89ab_cdef, 0xf),
+        local_id: Identity::Fqdn("cloud".into()),
+        remote_id: Identity::Fqdn("edge-1".into()),
+        local: "192.0.2.1:4500".parse().expect("an address"),
+        remote: "198.51.100.2:4500".parse().expect("an address"),
+    })
+}
+
+fn child_facts(spi_in: Spi) -> Arc<ChildFacts> {
+    let list = |text: &str| vec![text.parse().expect("a selector")];
+    let IkeFacts { connection, number: ike_sa, local_id, remote_id, local, remote, .. } =
+        (*ike_facts()).clone();
+    Arc::new(ChildFacts {
+        connection,
+        child: "edge-1-p2p".into(),
+        updown: None,
+        reqid: 3,
+        mode: ChildMode::Tunnel,
+        ike_sa,
+        number: 1,
+        spi_in,
+        spi_out: Spi::new(0x1d2).expect("not reserved"),
+        local_id,
+        remote_id,
+        local,
+        remote,
+        encapsulation: Encapsulation::Udp,
+        selectors: Arc::new(SelectorPair { local: list("10.1.0.0/24"), remote: list("10.2.0.0/24") }),
+        addresses: Vec::new(),
+        dns: Vec::new(),
+        peer_addresses: Vec::new(),
+    })
+}
+
+/// The child that an event is about, with what it goes by.
+fn child_of(message: &Message) -> (&str, &Message) {
+    let children = message.section("edge-1").and_then(|sa| sa.section("child-sas")).expect("its IKE SA");
+    children.sections().next().expect("it has one")
 }
 
 async fn next(events: &mut Subscription) -> (String, Message) {
@@ -96,19 +143,11 @@ async fn a_child_that_comes_is_shown_with_its_ike_sa() {
     let sa = handle();
     let old = Spi::new(0xc000_0001).expect("not reserved");
     let new = Spi::new(0xc000_0002).expect("not reserved");
-    house.fake.raise(&Event::Ike(tidegate_ike::Event::ChildEstablished {
-        sa,
-        child: old,
-        name: "edge-1-p2p".into(),
-        selectors: Arc::new(SelectorPair { local: Vec::new(), remote: Vec::new() }),
-    }));
+    house.fake.raise(&Event::ChildUp(child_facts(old)));
     let (name, message) = next(&mut events).await;
     assert_eq!((name.as_str(), message.text("up")), ("child-updown", Some("yes")));
     let children = message.section("edge-1").and_then(|sa| sa.section("child-sas")).expect("its IKE SA");
-    assert_eq!(
-        children.section("edge-1-p2p-3221225473").and_then(|child| child.text("spi-in")),
-        Some("c0000001")
-    );
+    assert_eq!(children.section("edge-1-p2p-1").and_then(|child| child.text("spi-in")), Some("c0000001"));
 
     let mut status = two_connections();
     status[0].sas[0].children = vec![child_sa("edge-1-p2p", 0xc000_0002)];
@@ -124,33 +163,73 @@ async fn a_child_that_comes_is_shown_with_its_ike_sa() {
     // It is gone from the status when its end is told; clients want to know what it was all the same.
     house.fake.set(Vec::new());
     let verdict = Verdict { culprit: Culprit::Peer, cause: Cause::ClosedByPeer };
-    let name: Arc<str> = "edge-1-p2p".into();
-    house.fake.raise(&Event::Ike(tidegate_ike::Event::ChildClosed { sa, child: new, name, verdict }));
+    house.fake.raise(&Event::ChildDown { child: child_facts(new), verdict });
     let (name, message) = next(&mut events).await;
     assert_eq!((name.as_str(), message.text("up")), ("child-updown", None));
-    assert!(message.section("edge-1").is_some());
+    let (_, child) = child_of(&message);
+    assert_eq!((child.text("state"), child.text("bytes-in")), (Some("DELETED"), Some("252")));
 }
 
 #[tokio::test]
 async fn an_ike_sa_that_comes_is_shown() {
-    let sa = handle();
     let house = House::open(&Fake::with(two_connections()));
     let mut events = house.client().await.events(&["ike-updown"]).await.expect("known");
-    house.fake.raise(&Event::Ike(tidegate_ike::Event::IkeEstablished {
-        sa,
-        connection: "edge-1".into(),
-        peer: Identity::Fqdn("edge-1".into()),
-        path: Path {
-            local: "192.0.2.1:4500".parse().expect("an address"),
-            remote: "198.51.100.2:4500".parse().expect("an address"),
-            framing: tidegate_ike::Framing::Marked,
-        },
-    }));
+    house.fake.raise(&Event::IkeUp(ike_facts()));
     let (name, message) = next(&mut events).await;
     assert_eq!((name.as_str(), message.text("up")), ("ike-updown", Some("yes")));
     let section = message.section("edge-1").expect("named after its connection");
-    assert_eq!(section.text("state"), Some("ESTABLISHED"));
+    assert_eq!((section.text("state"), section.text("encr-alg")), (Some("ESTABLISHED"), Some("AES_GCM_16")));
     assert_eq!(section.get("child-sas"), None);
+}
+
+/// A look at what there is comes after the event, and finds nothing any more.
+#[tokio::test]
+async fn sas_that_nobody_could_look_at_are_shown_as_their_events_tell_them() {
+    let house = House::open(&Fake::default());
+    let mut events = house.client().await.events(&["ike-updown", "child-updown"]).await.expect("known");
+    let child = child_facts(Spi::new(0xc000_0001).expect("not reserved"));
+    let verdict = Verdict { culprit: Culprit::Peer, cause: Cause::ClosedByPeer };
+    house.fake.raise(&Event::IkeUp(ike_facts()));
+    house.fake.raise(&Event::ChildUp(Arc::clone(&child)));
+    house.fake.raise(&Event::ChildDown { child, verdict });
+    house.fake.raise(&Event::IkeDown(ike_facts()));
+
+    let (name, message) = next(&mut events).await;
+    assert_eq!((name.as_str(), message.text("up")), ("ike-updown", Some("yes")));
+    let sa = message.section("edge-1").expect("named after its connection");
+    for (key, value) in [
+        ("uniqueid", "7"),
+        ("version", "2"),
+        ("state", "ESTABLISHED"),
+        ("local-host", "192.0.2.1"),
+        ("local-port", "4500"),
+        ("local-id", "cloud"),
+        ("remote-host", "198.51.100.2"),
+        ("remote-id", "edge-1"),
+        ("initiator", "yes"),
+        ("initiator-spi", "0123456789abcdef"),
+        ("responder-spi", "000000000000000f"),
+    ] {
+        assert_eq!(sa.text(key), Some(value), "{key}");
+    }
+    for (up, state) in [(Some("yes"), "INSTALLED"), (None, "DELETED")] {
+        let (name, message) = next(&mut events).await;
+        assert_eq!((name.as_str(), message.text("up")), ("child-updown", up));
+        assert_eq!(message.section("edge-1").and_then(|sa| sa.text("uniqueid")), Some("7"));
+        let (key, child) = child_of(&message);
+        assert_eq!((key, child.text("state"), child.text("reqid")), ("edge-1-p2p-1", Some(state), Some("3")));
+        let ids = ["uniqueid", "spi-in", "spi-out", "encap"].map(|key| child.text(key));
+        assert_eq!(ids, [Some("1"), Some("c0000001"), Some("000001d2"), Some("yes")]);
+        let of = |key| child.list(key).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            (of("local-ts"), of("remote-ts")),
+            (vec!["10.1.0.0/24".into()], vec!["10.2.0.0/24".into()])
+        );
+    }
+    let (name, message) = next(&mut events).await;
+    assert_eq!((name.as_str(), message.text("up")), ("ike-updown", None));
+    let sa = message.section("edge-1").expect("named after its connection");
+    assert_eq!((sa.text("state"), sa.text("uniqueid")), (Some("DELETING"), Some("7")));
 }
 
 /// The next packet of a raw stream.
@@ -194,17 +273,17 @@ async fn no_line_of_a_command_is_missing_from_its_log() {
 }
 
 #[tokio::test]
-async fn with_an_ike_sa_its_children_are_told_to_be_down() {
+async fn sas_that_go_are_shown_as_they_were() {
     let house = House::open(&Fake::with(two_connections()));
     let mut events = house.client().await.events(&["ike-updown", "child-updown"]).await.expect("known");
     let verdict = Verdict { culprit: Culprit::Network, cause: Cause::ClosedByPeer };
-    let (sa, connection) = (handle(), "edge-1".into());
-    house.fake.raise(&Event::Ike(tidegate_ike::Event::IkeClosed { sa, connection, verdict }));
+    let child = child_facts(Spi::new(0xc000_0001).expect("not reserved"));
+    house.fake.raise(&Event::ChildDown { child, verdict });
+    house.fake.raise(&Event::IkeDown(ike_facts()));
 
     let (name, message) = next(&mut events).await;
     assert_eq!((name.as_str(), message.text("up")), ("child-updown", None));
-    let children = message.section("edge-1").and_then(|sa| sa.section("child-sas")).expect("its IKE SA");
-    let (_, child) = children.sections().next().expect("it had one");
+    let (_, child) = child_of(&message);
     assert_eq!((child.text("name"), child.text("state")), (Some("edge-1-p2p"), Some("DELETED")));
 
     let (name, message) = next(&mut events).await;

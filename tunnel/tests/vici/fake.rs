@@ -280,7 +280,11 @@ fn name_of_target(target: Target) -> Arc<str> {
 fn name_of(selection: Selection) -> Arc<str> {
     match selection {
         Selection::Connection(name) | Selection::Child { child: name, .. } => name,
-        Selection::IkeSa(_) | Selection::ChildSa(_) | Selection::Reqid(_) | Selection::All => "".into(),
+        Selection::IkeSa(_)
+        | Selection::ChildSa(_)
+        | Selection::ChildNumber(_)
+        | Selection::Reqid(_)
+        | Selection::All => "".into(),
     }
 }
 
@@ -444,6 +448,7 @@ pub(crate) fn ike_sa() -> IkeSaStatus {
 
 pub(crate) fn child_sa(name: &str, spi_in: u32) -> ChildSaStatus {
     ChildSaStatus {
+        id: u64::from(spi_in & 0xff),
         name: name.to_owned(),
         reqid: 1,
         current: true,

@@ -37,6 +37,9 @@ async fn a_tunnel_lives_and_dies_by_vici() {
         log.iter().any(|line| line.text("msg").is_some_and(|text| text.contains("established"))),
         "{log:?}"
     );
+    let begun =
+        log.iter().position(|line| line.text("msg").is_some_and(|text| text.contains("setting IKE SA")));
+    assert_eq!(begun, Some(0), "{log:?}");
 
     // It is there, with all its parts, and was told.
     let sa = ike_sa(&mut client).await.expect("it stands");
@@ -47,6 +50,7 @@ async fn a_tunnel_lives_and_dies_by_vici() {
     }
     let (_, child) = sa.section("child-sas").and_then(|all| all.sections().next()).expect("one child");
     assert_eq!((child.text("name"), child.text("state")), (Some("net"), Some("INSTALLED")));
+    assert_eq!((sa.text("uniqueid"), child.text("uniqueid")), (Some("1"), Some("1")));
     assert_eq!((child.text("protocol"), child.text("encap")), (Some("ESP"), Some("yes")));
     assert_eq!(child.list("local-ts").collect::<Vec<_>>(), ["10.101.0.0/16"]);
     for expected in ["ike-updown", "child-updown"] {

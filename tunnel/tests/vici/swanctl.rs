@@ -50,7 +50,7 @@ async fn swanctl_lists_sas_and_connections() {
             "remote 'C=CN, O=fabedge.io, CN=edge-1' @ 198.51.100.2[4500]",
             "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519",
             "established 61s ago, rekeying in 13000s",
-            "edge-1-p2p: #3221225473, reqid 1, INSTALLED, TUNNEL-in-UDP, ESP:AES_GCM_16-128",
+            "edge-1-p2p: #1, reqid 1, INSTALLED, TUNNEL-in-UDP, ESP:AES_GCM_16-128",
             "installed 60s ago, rekeying in 3000s",
             "in  c0000001,    252 bytes,     3 packets",
             "out 000000d2,    336 bytes,     4 packets",
@@ -91,8 +91,7 @@ async fn swanctl_initiates_rekeys_and_terminates() {
     text(&house, &["--rekey", "--child", "net"]).await;
     text(&house, &["--terminate", "--ike", "office"]).await;
     text(&house, &["--terminate", "--ike-id", "7"]).await;
-    text(&house, &["--terminate", "--child-id", "3221225473"]).await;
-    let spi = tidegate_esp::Spi::new(0xc000_0001).expect("not reserved");
+    text(&house, &["--terminate", "--child-id", "5"]).await;
     let child = || "net".into();
     let expected = [
         Asked::Initiate(Target::Child { connection: None, child: child() }),
@@ -100,7 +99,7 @@ async fn swanctl_initiates_rekeys_and_terminates() {
         Asked::Rekey(Selection::Child { connection: None, child: child() }),
         Asked::Terminate(Selection::Connection("office".into())),
         Asked::Terminate(Selection::IkeSa(7)),
-        Asked::Terminate(Selection::ChildSa(spi)),
+        Asked::Terminate(Selection::ChildNumber(5)),
     ];
     assert_eq!(house.fake.asked(), expected);
 }

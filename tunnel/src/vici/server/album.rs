@@ -2,6 +2,7 @@
 
 use super::describe;
 use super::event_name::EventName;
+use crate::event::{ChildFacts, Event, IkeFacts};
 use crate::status::{ChildSaStatus, ConnectionStatus, IkeSaStatus};
 use crate::vici::message::Message;
 use std::collections::{BTreeMap, VecDeque};
@@ -52,25 +53,21 @@ impl Album {
         self.past.drain(..surplus);
     }
 
-    /// The events of charon's that say the same, with the SAs that they are about.
-    pub(super) fn describe(&self, event: &tidegate_ike::Event) -> Vec<Shown> {
+    /// The events of charon's that say the same, with the SAs that they are about. What comes and goes faster
+    /// than anybody can look is shown as its events tell it.
+    pub(super) fn describe(&self, event: &Event) -> Vec<Shown> {
         use tidegate_ike::Event as Ike;
-        match event {
-            Ike::IkeEstablished { sa, connection, .. } => {
-                let message = up().with_section(connection, self.ike_section(*sa));
-                vec![(EventName::IkeUpdown, message)]
-            }
-            Ike::IkeClosed { sa, connection, .. } => self.ike_down(*sa, connection),
-            Ike::IkeRekeyed { old, new } => self.ike_rekey(*old, *new).into_iter().collect(),
-            Ike::PeerMoved { sa, path } => self.ike_update(*sa, path).into_iter().collect(),
-            Ike::ChildEstablished { child, .. } => {
-                let message = self.child_event(up(), *child, None);
-                message.map(|message| (EventName::ChildUpdown, message)).into_iter().collect()
-            }
-            Ike::ChildClosed { child, .. } => self.child_down(*child).into_iter().collect(),
-            Ike::ChildRekeyed { old, new, .. } => self.child_rekey(*old, *new).into_iter().collect(),
-            _ => Vec::new(),
-        }
+        let shown = match event {
+            Event::IkeUp(facts) => Some((EventName::IkeUpdown, self.ike_up(facts))),
+            Event::IkeDown(facts) => Some((EventName::IkeUpdown, self.ike_down(facts))),
+            Event::ChildUp(facts) => Some((EventName::ChildUpdown, self.child_up(facts))),
+            Event::ChildDown { child, .. } => Some((EventName::ChildUpdown, self.child_down(child))),
+            Event::Ike(Ike::IkeRekeyed { old, new }) => self.ike_rekey(*old, *new),
+            Event::Ike(Ike::PeerMoved { sa, path }) => self.ike_update(*sa, path),
+            Event::Ike(Ike::ChildRekeyed { old, new, .. }) => self.child_rekey(*old, *new),
+            _ => None,
+        };
+        shown.into_iter().collect()
     }
 
     /// An IKE SA without its children, where it is known.
@@ -79,17 +76,20 @@ impl Album {
         Some((&connection.name, describe::ike_sa(connection, sa)))
     }
 
-    /// With an IKE SA all its children go, and nobody tells of them one by one.
-    fn ike_down(&self, sa: SaId, connection: &str) -> Vec<Shown> {
-        let children = self.ike_sa(sa).into_iter().flat_map(|picture| &picture.sa.children);
-        let children = children.filter(|child| child.current).filter_map(|child| Spi::new(child.spi_in));
-        let mut all: Vec<_> = children.filter_map(|child| self.child_down(child)).collect();
-        let section = match self.ike_sa(sa) {
-            Some(Picture { connection, sa }) => describe::ike_sa(connection, &ending(sa)),
-            None => unseen(),
+    fn ike_up(&self, facts: &IkeFacts) -> Message {
+        let section = match self.sa(facts.sa) {
+            Some((_, section)) => section,
+            None => describe::told_ike_sa(facts, "ESTABLISHED"),
         };
-        all.push((EventName::IkeUpdown, Message::new().with_section(connection, section)));
-        all
+        up().with_section(&facts.connection, section)
+    }
+
+    fn ike_down(&self, facts: &IkeFacts) -> Message {
+        let section = match self.ike_sa(facts.sa) {
+            Some(Picture { connection, sa }) => describe::ike_sa(connection, &ending(sa)),
+            None => describe::told_ike_sa(facts, "DELETING"),
+        };
+        Message::new().with_section(&facts.connection, section)
     }
 
     fn ike_rekey(&self, old: SaId, new: SaId) -> Option<Shown> {
@@ -111,18 +111,21 @@ impl Album {
         Some((EventName::IkeUpdate, message))
     }
 
-    fn child_down(&self, child: Spi) -> Option<Shown> {
-        Some((EventName::ChildUpdown, self.child_event(Message::new(), child, Some("DELETED"))?))
+    fn child_up(&self, facts: &ChildFacts) -> Message {
+        let section = match self.child(facts.spi_in) {
+            Some(known) => child_within(known, describe::child_sa(known.1)),
+            None => describe::told_child_sa(facts, "INSTALLED"),
+        };
+        up().with_section(&facts.connection, section)
     }
 
-    fn child_event(&self, message: Message, child: Spi, state: Option<&str>) -> Option<Message> {
-        let (Picture { connection, sa }, child) = self.child(child)?;
-        let section = match state {
-            Some(state) => describe::child_sa_in(child, state),
-            None => describe::child_sa(child),
+    fn child_down(&self, facts: &ChildFacts) -> Message {
+        let state = "DELETED";
+        let section = match self.child(facts.spi_in) {
+            Some(known) => child_within(known, describe::child_sa_in(known.1, state)),
+            None => describe::told_child_sa(facts, state),
         };
-        let around = around(connection, sa, &describe::child_key(child), section);
-        Some(message.with_section(&connection.name, around))
+        Message::new().with_section(&facts.connection, section)
     }
 
     fn child_rekey(&self, old: Spi, new: Spi) -> Option<Shown> {
@@ -158,6 +161,10 @@ impl Album {
 /// An IKE SA with one section among its children.
 fn around(connection: &ConnectionStatus, sa: &IkeSaStatus, key: &str, child: Message) -> Message {
     describe::ike_sa(connection, sa).with_section("child-sas", Message::new().with_section(key, child))
+}
+
+fn child_within((picture, child): (&Picture, &ChildSaStatus), section: Message) -> Message {
+    around(&picture.connection, &picture.sa, &describe::child_key(child), section)
 }
 
 /// The last look at it was before its end.

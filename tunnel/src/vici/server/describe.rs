@@ -1,8 +1,12 @@
 //! Connections and SAs in the words that charon uses.
 
+use crate::event::{ChildFacts, IkeFacts};
 use crate::status::{ChildSaStatus, ConfiguredChild, ConnectionStatus, IkeSaStatus};
 use crate::vici::message::Message;
 use crate::vici::names;
+use std::net::SocketAddr;
+use tidegate_esp::Encapsulation;
+use tidegate_ike::identity::Identity;
 
 /// An IKE SA with these of its children, below the name of its connection.
 pub(super) fn ike_sa_with<'a>(
@@ -56,7 +60,53 @@ pub(super) fn ike_sa(connection: &ConnectionStatus, sa: &IkeSaStatus) -> Message
 
 /// What a child goes by in lists.
 pub(super) fn child_key(child: &ChildSaStatus) -> String {
-    format!("{}-{}", child.name, child.spi_in)
+    key_of(&child.name, child.id)
+}
+
+fn key_of(name: &str, number: u64) -> String {
+    format!("{name}-{number}")
+}
+
+/// An IKE SA that came and went faster than anybody could look, below the name of its connection.
+pub(super) fn told_ike_sa(facts: &IkeFacts, state: &str) -> Message {
+    let ends = [(facts.local, &facts.local_id), (facts.remote, &facts.remote_id)];
+    let mut section = head(facts.number, state, ends);
+    section.put_some("initiator", yes(facts.initiator));
+    section.put("initiator-spi", format_args!("{:016x}", facts.spis.0));
+    section.put("responder-spi", format_args!("{:016x}", facts.spis.1));
+    section
+}
+
+/// Such a child, within its IKE SA.
+pub(super) fn told_child_sa(facts: &ChildFacts, state: &str) -> Message {
+    let ends = [(facts.local, &facts.local_id), (facts.remote, &facts.remote_id)];
+    let mut child = Message::new()
+        .with("name", &facts.child)
+        .with("uniqueid", facts.number)
+        .with("reqid", facts.reqid)
+        .with("state", state)
+        .with("mode", "TUNNEL")
+        .with("protocol", "ESP");
+    child.put_some("encap", yes(facts.encapsulation == Encapsulation::Udp));
+    child.put("spi-in", format_args!("{:08x}", facts.spi_in.value()));
+    child.put("spi-out", format_args!("{:08x}", facts.spi_out.value()));
+    child.put_list("local-ts", &facts.selectors.local);
+    child.put_list("remote-ts", &facts.selectors.remote);
+    let children = Message::new().with_section(&key_of(&facts.child, facts.number), child);
+    head(facts.ike_sa, "ESTABLISHED", ends).with_section("child-sas", children)
+}
+
+fn head(number: u64, state: &str, [local, remote]: [(SocketAddr, &Identity); 2]) -> Message {
+    Message::new()
+        .with("uniqueid", number)
+        .with("version", 2)
+        .with("state", state)
+        .with("local-host", local.0.ip())
+        .with("local-port", local.0.port())
+        .with("local-id", local.1)
+        .with("remote-host", remote.0.ip())
+        .with("remote-port", remote.0.port())
+        .with("remote-id", remote.1)
 }
 
 /// A child SA.
@@ -68,7 +118,7 @@ pub(super) fn child_sa(child: &ChildSaStatus) -> Message {
 pub(super) fn child_sa_in(child: &ChildSaStatus, state: &str) -> Message {
     let mut section = Message::new()
         .with("name", &child.name)
-        .with("uniqueid", child.spi_in)
+        .with("uniqueid", child.id)
         .with("reqid", child.reqid)
         .with("state", state)
         .with("mode", "TUNNEL")

@@ -34,7 +34,7 @@ pub(super) type Mark = oneshot::Sender<()>;
 /// Listens for as long as there is something to hear.
 pub(super) async fn run<C: Control>(hall: Arc<Hall<C>>, mut marks: mpsc::Receiver<Mark>) {
     let mut events = hall.control.events();
-    let mut teller = Teller { narrator: Narrator::default(), album: Album::default() };
+    let mut teller = Teller { narrator: Narrator::default(), album: None };
     loop {
         tokio::select! {
             batch = next_batch(&mut events) => match batch {
@@ -73,7 +73,8 @@ fn log_message_of(line: &Line, thread: Option<u32>) -> Message {
 
 struct Teller {
     narrator: Narrator,
-    album: Album,
+    /// As long as somebody wants to see SAs.
+    album: Option<Album>,
 }
 
 impl Teller {
@@ -81,13 +82,14 @@ impl Teller {
         // One look at all SAs serves a whole batch: in a storm of events it would cost more than the storm.
         if hall.watchers.load(Ordering::Relaxed) > 0 {
             // An engine that has stopped has no SAs.
-            self.album.take(hall.control.status().await.unwrap_or_default());
+            let status = hall.control.status().await.unwrap_or_default();
+            self.album.get_or_insert_default().take(status);
         } else {
-            self.album = Album::default();
+            self.album = None;
         }
         for event in batch {
             let line = self.narrator.describe(&event);
-            let frames = frames(&event, &line, &self.album);
+            let frames = frames(&event, &line, self.album.as_ref());
             // Nobody may be listening.
             let _ = hall.happenings.send(Arc::new(Happening { line, frames }));
         }
@@ -137,13 +139,11 @@ const BATCH: usize = 256;
 const ROUNDS: usize = EVENTS / BATCH + 1;
 
 /// What clients are told of an event.
-fn frames(event: &Event, line: &Line, album: &Album) -> Vec<(EventName, Vec<u8>)> {
+fn frames(event: &Event, line: &Line, album: Option<&Album>) -> Vec<(EventName, Vec<u8>)> {
     let told = [(EventName::Log, log_message_of(line, Some(0))), (EventName::Event, event_message(line))];
-    let shown = match event {
-        Event::Ike(event) => album.describe(event),
-        _ => Vec::new(),
-    };
-    let alert = alert::describe(event, line, album).map(|message| (EventName::Alert, message));
+    let shown = album.map(|album| album.describe(event)).unwrap_or_default();
+    let alert = album.and_then(|album| alert::describe(event, line, album));
+    let alert = alert.map(|message| (EventName::Alert, message));
     let frame = |(name, message): (EventName, Message)| {
         packet::event(name.text(), &message).ok().map(|frame| (name, frame))
     };

@@ -7,7 +7,6 @@ use crate::status::{ChildSaStatus, ConnectionStatus, IkeSaStatus};
 use crate::vici::control::Control;
 use crate::vici::message::Message;
 use std::sync::Arc;
-use tidegate_esp::Spi;
 
 /// What a client says of the SAs that it means.
 #[derive(Clone, Copy, Default)]
@@ -15,7 +14,7 @@ pub(super) struct Filter<'a> {
     pub(super) connection: Option<&'a str>,
     ike_sa: Option<u64>,
     child: Option<&'a str>,
-    child_sa: Option<u32>,
+    child_sa: Option<u64>,
     reqid: Option<u32>,
 }
 
@@ -25,7 +24,7 @@ impl<'a> Filter<'a> {
             connection: arguments.text("ike"),
             ike_sa: number(arguments, ["ike-id", "ike_id"])?,
             child: arguments.text("child"),
-            child_sa: child_id(arguments)?,
+            child_sa: number(arguments, ["child-id", "child_id"])?,
             reqid: number(arguments, ["reqid", "reqid"])?,
         })
     }
@@ -43,7 +42,7 @@ impl<'a> Filter<'a> {
     /// Whether a child of such an IKE SA is meant.
     pub(super) fn admits_child(&self, child: &ChildSaStatus) -> bool {
         self.child.is_none_or(|name| name == child.name)
-            && self.child_sa.is_none_or(|id| id == child.spi_in)
+            && self.child_sa.is_none_or(|id| id == child.id)
             && self.reqid.is_none_or(|reqid| reqid == child.reqid)
     }
 
@@ -57,9 +56,7 @@ impl<'a> Filter<'a> {
                 Selection::Child { connection, child: child.into() }
             }
             (None, Some(id), None, None, None) => Selection::IkeSa(id),
-            (None, None, None, Some(spi), None) => {
-                return Ok(Spi::new(spi).map(Selection::ChildSa).into_iter().collect());
-            }
+            (None, None, None, Some(id), None) => Selection::ChildNumber(id),
             (None, None, None, None, Some(reqid)) => Selection::Reqid(reqid),
             _ => return Ok(self.fitting(&hall.control.status().await?)),
         };
@@ -95,15 +92,8 @@ impl<'a> Filter<'a> {
             return sas.map(|sa| Selection::IkeSa(sa.id)).collect();
         }
         let children = sas.flat_map(|sa| &sa.children).filter(|child| self.admits_child(child));
-        children.filter_map(|child| Spi::new(child.spi_in)).map(Selection::ChildSa).collect()
+        children.map(|child| Selection::ChildNumber(child.id)).collect()
     }
-}
-
-/// The child that a client names by number: its inbound SPI. Some clients take numbers for signed.
-fn child_id(arguments: &Message) -> Result<Option<u32>, Message> {
-    let Some(number) = number::<i64>(arguments, ["child-id", "child_id"])? else { return Ok(None) };
-    let spi = u32::try_from(number).or_else(|_| i32::try_from(number).map(i32::cast_unsigned));
-    spi.map(Some).map_err(|_| failure(format_args!("no child has the number {number}")))
 }
 
 fn number<T: std::str::FromStr>(arguments: &Message, names: [&str; 2]) -> Result<Option<T>, Message> {

@@ -136,6 +136,8 @@ impl<C: Control, W: AsyncWrite + Send + Unpin> Session<C, W> {
             Packet::Register(name) => match EventName::from_text(name) {
                 Some(name) => {
                     self.registered.insert(name);
+                    // Whoever has heard that it is registered misses nothing.
+                    self.settle();
                     self.write(&packet::confirmed()).await?;
                 }
                 None => self.write(&packet::event_unknown()).await?,
