@@ -160,6 +160,8 @@ pub struct ChildLifetimes {
     pub rekey: Option<Duration>,
     /// Close this long after a rekey was due and has not come.
     pub overtime: Duration,
+    /// Close after this what is never rekeyed by time; `None` for never.
+    pub unrenewed: Option<Duration>,
     /// Up to this much is taken off `rekey` at random.
     pub jitter: Duration,
     /// Limits by volume, for the packet side.
@@ -290,6 +292,7 @@ impl Default for ChildLifetimes {
         Self {
             rekey: Some(Duration::from_secs(3600)),
             overtime: Duration::from_secs(6 * 60),
+            unrenewed: None,
             jitter: Duration::from_secs(6 * 60),
             volume: Limits::NONE,
             volume_jitter: Volume::default(),

@@ -42,6 +42,8 @@ pub struct Child {
     pub inactivity: Option<Duration>,
     /// A command for whoever runs commands when it comes up and goes down; the engine only passes it on.
     pub updown: Option<Arc<str>>,
+    /// Whether that command is to let this host itself talk through it.
+    pub host_access: HostAccess,
     /// The number that it is known by from outside; `None` for one that no other child has.
     pub reqid: Option<NonZeroU32>,
 }
@@ -57,6 +59,16 @@ pub enum ChildMode {
     Pass,
     /// It goes nowhere.
     Drop,
+}
+
+/// What a script is told of the host that it runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostAccess {
+    /// Nothing.
+    #[default]
+    Untold,
+    /// It may talk through the child itself.
+    Wanted,
 }
 
 /// What brings a child up.
@@ -135,6 +147,7 @@ impl Child {
             on_death: After::default(),
             inactivity: None,
             updown: None,
+            host_access: HostAccess::default(),
             reqid: None,
         }
     }

@@ -1,6 +1,6 @@
 //! What has happened, for agents and operators.
 
-use crate::connection::ChildMode;
+use crate::connection::{ChildMode, HostAccess};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tidegate_esp::{Encapsulation, SelectorPair, Spi};
@@ -118,6 +118,8 @@ pub struct ChildFacts {
     pub child: Arc<str>,
     /// The command that its configuration has for this.
     pub updown: Option<Arc<str>>,
+    /// Whether that command is to let this host itself talk through it.
+    pub host_access: HostAccess,
     /// The number that it is known by from outside.
     pub reqid: u32,
     /// What becomes of its traffic.

@@ -458,8 +458,13 @@ pub(crate) fn encapsulation(connection: &Connection, nat: NatView) -> Encapsulat
 
 /// When it is renewed, and when it ends where nothing came of that.
 fn set_timers(frame: &mut Frame, core: &mut Core, inbound: Spi, lifetimes: ChildLifetimes) {
-    let Some(rekey) = lifetimes.rekey else { return };
     let now = core.now.time;
+    let Some(rekey) = lifetimes.rekey else {
+        if let Some(life) = lifetimes.unrenewed {
+            frame.timers.set(Timer::ExpireChild(inbound), now + life);
+        }
+        return;
+    };
     let at = core.jittered(rekey, lifetimes.jitter);
     frame.timers.set(Timer::RekeyChild(inbound), now + at);
     frame.timers.set(Timer::ExpireChild(inbound), now + rekey + lifetimes.overtime);

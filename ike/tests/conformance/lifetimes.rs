@@ -67,6 +67,19 @@ fn an_expired_child_carries_nothing_even_if_the_peer_does_not_answer() {
     assert!(pair.b.carries.is_empty());
 }
 
+#[test]
+fn a_child_that_is_never_rekeyed_may_end_all_the_same() {
+    let (mut pair, _) = Puppet::with(short_lived(|connection| {
+        let lifetimes = &mut Arc::make_mut(&mut connection.children[0]).lifetimes;
+        (lifetimes.rekey, lifetimes.unrenewed) = (None, Some(LIFE));
+    }));
+    pair.sleep(LIFE - Duration::from_secs(1));
+    assert_eq!((pair.b.installed.len(), pair.b.sent.len()), (2, 0), "nothing is asked for");
+    pair.sleep(Duration::from_secs(2));
+    assert!(pair.b.installed.is_empty());
+    assert!(!pair.b.sent.is_empty(), "the peer is told");
+}
+
 // RFC 7296 §4: a peer that makes no further SAs gets the old one deleted and is asked for a new one.
 #[test]
 fn a_child_that_cannot_be_rekeyed_is_deleted_and_asked_for_anew() {

@@ -106,6 +106,7 @@ impl Engine {
             connection: Arc::clone(&known.link),
             child: Arc::clone(&known.name),
             updown: config.and_then(|config| config.updown.clone()),
+            host_access: config.map(|config| config.host_access).unwrap_or_default(),
             reqid: known.reqid,
             mode: ChildMode::Tunnel,
             ike_sa: self.numbers.get(&id).copied().unwrap_or(0),

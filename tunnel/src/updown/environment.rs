@@ -1,5 +1,6 @@
 //! What scripts are told, by the names that charon's have.
 
+use crate::connection::HostAccess;
 use crate::event::ChildFacts;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -57,6 +58,9 @@ fn variables(change: &ChildChange, ours: &TrafficSelector, theirs: &TrafficSelec
         list.put("PLUTO_UDP_ENC", &child.remote.port().to_string());
     }
     list.numbered("PLUTO_DNS", &child.dns);
+    if child.host_access == HostAccess::Wanted {
+        list.put("PLUTO_HOST_ACCESS", "1");
+    }
     list.0
 }
 
@@ -170,6 +174,7 @@ mod tests {
             mode: ChildMode::Tunnel,
             ike_sa: 3,
             number: 4,
+            host_access: HostAccess::Untold,
             spi_in: Spi::new(4096).unwrap(),
             spi_out: Spi::new(4097).unwrap(),
             local_id: "edge-1.example".parse().unwrap(),
@@ -220,6 +225,13 @@ mod tests {
             "PLUTO_DNS4_1=10.9.0.1",
         ];
         assert_eq!(runs, [wanted]);
+    }
+
+    #[test]
+    fn a_script_that_is_to_open_the_host_is_told_so() {
+        let wanted =
+            ChildFacts { host_access: HostAccess::Wanted, ..facts(&["10.1.0.0/24"], &["10.2.0.0/16"]) };
+        assert_eq!(environment(&up(wanted))[0].last().map(String::as_str), Some("PLUTO_HOST_ACCESS=1"));
     }
 
     #[test]

@@ -73,6 +73,7 @@ fn child(name: &str, command: &str, identity: &str) -> Arc<ChildFacts> {
         mode: ChildMode::Tunnel,
         ike_sa: 3,
         number: 2,
+        host_access: tidegate::connection::HostAccess::Untold,
         spi_in: Spi::new(4096).unwrap(),
         spi_out: Spi::new(4097).unwrap(),
         local_id: "edge-1.example".parse().unwrap(),

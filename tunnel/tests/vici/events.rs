@@ -49,6 +49,7 @@ fn child_facts(spi_in: Spi) -> Arc<ChildFacts> {
         mode: ChildMode::Tunnel,
         ike_sa,
         number: 1,
+        host_access: tidegate::connection::HostAccess::Untold,
         spi_in,
         spi_out: Spi::new(0x1d2).expect("not reserved"),
         local_id,
@@ -113,6 +114,18 @@ async fn a_command_under_way_shows_the_log_of_its_connection() {
     raising.await.expect("no panic");
     let names: Vec<_> = lines.iter().map(|line| line.text("ikesa-name")).collect();
     assert_eq!(names, [Some("slow")]);
+}
+
+#[tokio::test]
+async fn limits_that_are_not_kept_are_said_not_to_be() {
+    let house = House::open(&Fake::default());
+    let mut lines = Vec::new();
+    let mut client = house.client().await;
+    let arguments = Message::new().with("ike", "office").with("init-limits", "yes");
+    let answer = client.stream("initiate", "control-log", &arguments, |message| lines.push(message));
+    soon(answer).await.expect("it is up");
+    let told = lines.iter().filter_map(|line| line.text("msg")).filter(|text| text.contains("init-limits"));
+    assert_eq!(told.count(), 1, "{lines:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::time::Duration;
-use tidegate::connection::{After, Child, ChildMode, Connection, Start};
+use tidegate::connection::{After, Child, ChildMode, Connection, HostAccess, Start};
 use tidegate::vici::Message;
 use tidegate::vici::load::Described;
 use tidegate::vici::sections::{Method, Revocation};
@@ -241,6 +241,8 @@ fn options_of_a_child_are_honoured() {
             it.config.local.len() == 4
         }),
         ("esp_proposals", "aes128gcm16-x25519,default", |it| it.config.proposals.len() == 3),
+        ("hostaccess", "yes", |it| it.host_access == HostAccess::Wanted),
+        ("hostaccess", "no", |it| it.host_access == HostAccess::Untold),
         ("hw_offload", "auto", |_| true),
         ("mark_in", "0/0x00000000", |_| true),
         ("if_id_out", "0", |_| true),
@@ -253,6 +255,14 @@ fn options_of_a_child_are_honoured() {
     for (key, value, check) in cases {
         assert!(check(&child(&[(key, value)])), "{key} = {value}");
     }
+}
+
+#[test]
+fn a_child_may_end_without_being_rekeyed() {
+    let lifetimes = child(&[("rekey_time", "0"), ("life_time", "1h")]).config.lifetimes;
+    assert_eq!((lifetimes.rekey, lifetimes.unrenewed), (None, Some(Duration::from_secs(3600))));
+    let lifetimes = child(&[("rekey_time", "0")]).config.lifetimes;
+    assert_eq!((lifetimes.rekey, lifetimes.unrenewed), (None, None));
 }
 
 #[test]
@@ -306,15 +316,12 @@ fn what_is_wrong_or_not_done_is_refused_by_name() {
         ("label", "system_u", "unsupported value for: children.net.label"),
         ("interface", "eth0", "unsupported value for: children.net.interface"),
         ("priority", "9", "unsupported value for: children.net.priority"),
-        ("hostaccess", "yes", "unsupported value for: children.net.hostaccess"),
         ("reqid", "x", "invalid value for: children.net.reqid"),
     ];
     for (key, value, expected) in of_children {
         let refusal = refusal(&with_child(&[(key, value)]));
         assert!(refusal.starts_with(expected), "{key} = {value}: {refusal}");
     }
-    let life_alone = refusal(&with_child(&[("rekey_time", "0"), ("life_time", "1h")]));
-    assert!(life_alone.starts_with("unsupported value for: children.net.life_time"), "{life_alone}");
 }
 
 #[test]

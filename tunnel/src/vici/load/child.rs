@@ -1,10 +1,10 @@
 //! A child of a connection.
 
 use super::fault::{LoadFault, ValueFault};
-use super::lifetimes::{self, Unsettled, Written};
+use super::lifetimes::{self, EndsFirst, Written};
 use super::options::Options;
 use super::values;
-use crate::connection::{After, Child, ChildMode, Start};
+use crate::connection::{After, Child, ChildMode, HostAccess, Start};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use tidegate_esp::outer::{OuterDontFragment, OuterDscp, OuterEcn};
@@ -32,6 +32,9 @@ pub(super) fn read(section: &mut Options<'_>) -> Result<Child, LoadFault> {
     actions(section, &mut child)?;
     child.inactivity = section.parse("inactivity", values::time)?.filter(|time| !time.is_zero());
     child.updown = section.text("updown")?.map(Arc::from);
+    if section.flag("hostaccess")? == Some(true) {
+        child.host_access = HostAccess::Wanted;
+    }
     let reqid = section.parse("reqid", |text| values::number(text, u32::MAX))?;
     child.reqid = reqid.and_then(NonZeroU32::new);
     refuse(section)?;
@@ -64,21 +67,15 @@ fn lifetimes(section: &mut Options<'_>) -> Result<ChildLifetimes, LoadFault> {
         life: section.parse("life_bytes", values::size)?,
         random: section.parse("rand_bytes", values::size)?,
     };
-    lifetimes::child(time, packets, bytes).map_err(|fault| match fault {
-        Unsettled::EndsFirst => {
-            let early = |it: &Written| it.life.is_some_and(|life| life < it.rekey.unwrap_or(u64::MAX));
-            let (key, fault) = match (early(&packets), early(&bytes)) {
-                _ if early(&time) => ("life_time", ValueFault::Below("rekey_time")),
-                (true, _) => ("life_packets", ValueFault::Below("rekey_packets")),
-                _ => ("life_bytes", ValueFault::Below("rekey_bytes")),
-            };
-            let value = section.text(key).ok().flatten().unwrap_or_default();
-            section.invalid(key, value.as_bytes(), fault)
-        }
-        Unsettled::EndsUnrenewed => {
-            let value = section.text("life_time").ok().flatten().unwrap_or_default();
-            section.unsupported("life_time", value, "it takes a rekey_time")
-        }
+    lifetimes::child(time, packets, bytes).map_err(|EndsFirst| {
+        let early = |it: &Written| it.life.is_some_and(|life| life < it.rekey.unwrap_or(u64::MAX));
+        let (key, fault) = match (early(&packets), early(&bytes)) {
+            _ if early(&time) => ("life_time", ValueFault::Below("rekey_time")),
+            (true, _) => ("life_packets", ValueFault::Below("rekey_packets")),
+            _ => ("life_bytes", ValueFault::Below("rekey_bytes")),
+        };
+        let value = section.text(key).ok().flatten().unwrap_or_default();
+        section.invalid(key, value.as_bytes(), fault)
     })
 }
 
@@ -179,7 +176,6 @@ fn refuse(section: &mut Options<'_>) -> Result<(), LoadFault> {
     let no = &["no", "false", "disabled", "0"];
     section.refuse("ipcomp", no, "packets are not compressed")?;
     section.refuse("sha256_96", no, "HMAC-SHA-256 is truncated to 128 bits (RFC 4868)")?;
-    section.refuse("hostaccess", no, "updown scripts are not told of it")?;
     section.refuse("policies", &["yes", "true", "enabled", "1"], "a child protects what it carries")?;
     section.ignore("policies_fwd_out", no, "it is about the kernel's IPsec, which is not used")?;
     section.refuse("hw_offload", &["no", "auto"], "no hardware is used")?;

@@ -21,14 +21,9 @@ pub(super) struct Written {
     pub(super) random: Option<u64>,
 }
 
-/// Why limits make no sense together.
+/// Limits make no sense together: the end would come before the rekeying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unsettled {
-    /// The end would come before the rekeying.
-    EndsFirst,
-    /// An end by time, and no rekeying before it.
-    EndsUnrenewed,
-}
+pub(super) struct EndsFirst;
 
 /// One kind of limit; 0 stands for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,16 +60,14 @@ impl IkeTimes {
 }
 
 /// All limits of a child. Rekeying by time is the default.
-pub(super) fn child(time: Written, packets: Written, bytes: Written) -> Result<ChildLifetimes, Unsettled> {
+pub(super) fn child(time: Written, packets: Written, bytes: Written) -> Result<ChildLifetimes, EndsFirst> {
     let time = Written { rekey: Some(time.rekey.unwrap_or(CHILD_REKEY)), ..time }.settle()?;
-    if time.rekey == 0 && time.life != 0 {
-        return Err(Unsettled::EndsUnrenewed);
-    }
     let (packets, bytes) = (packets.settle()?, bytes.settle()?);
     let seconds = Duration::from_secs;
     Ok(ChildLifetimes {
         rekey: some(seconds(time.rekey)),
         overtime: seconds(time.life.saturating_sub(time.rekey)),
+        unrenewed: some(seconds(time.life)).filter(|_| time.rekey == 0),
         jitter: seconds(time.random),
         volume: Limits {
             soft_packets: limit(packets.rekey),
@@ -88,11 +81,11 @@ pub(super) fn child(time: Written, packets: Written, bytes: Written) -> Result<C
 
 impl Written {
     /// Ten percent more until the end; what lies between is what may be taken off at random.
-    fn settle(self) -> Result<Settled, Unsettled> {
+    fn settle(self) -> Result<Settled, EndsFirst> {
         let rekey = self.rekey.unwrap_or(0);
         let life = self.life.unwrap_or_else(|| rekey.saturating_add(rekey / 10));
         if life != 0 && life < rekey {
-            return Err(Unsettled::EndsFirst);
+            return Err(EndsFirst);
         }
         let random = self.random.unwrap_or_else(|| life.saturating_sub(rekey)).min(rekey);
         Ok(Settled { rekey, life, random })
@@ -134,7 +127,7 @@ mod tests {
         assert_eq!(ike(Some(19), None, None, None), [19, 0, 1, 1]);
     }
 
-    fn one(rekey: Option<u64>, life: Option<u64>, random: Option<u64>) -> Result<[u64; 3], Unsettled> {
+    fn one(rekey: Option<u64>, life: Option<u64>, random: Option<u64>) -> Result<[u64; 3], EndsFirst> {
         Written { rekey, life, random }.settle().map(|it| [it.rekey, it.life, it.random])
     }
 
@@ -147,7 +140,7 @@ mod tests {
         assert_eq!(one(Some(19), None, None), Ok([19, 20, 1]));
         assert_eq!(one(Some(0), None, None), Ok([0, 0, 0]));
         assert_eq!(one(None, Some(50), None), Ok([0, 50, 0]));
-        assert_eq!(one(Some(100), Some(50), None), Err(Unsettled::EndsFirst));
+        assert_eq!(one(Some(100), Some(50), None), Err(EndsFirst));
     }
 
     #[test]
@@ -155,6 +148,9 @@ mod tests {
         let none = Written::default();
         let settled = child(none, none, none).unwrap();
         assert_eq!(settled, ChildLifetimes::default());
+        let once = Written { rekey: Some(0), life: Some(600), random: None };
+        let settled = child(once, none, none).unwrap();
+        assert_eq!((settled.rekey, settled.unrenewed), (None, Some(Duration::from_secs(600))));
         let bytes = Written { rekey: Some(1000), ..none };
         let settled = child(none, none, bytes).unwrap();
         assert_eq!((settled.volume.soft_bytes, settled.volume.hard_bytes), (1000, 1100));

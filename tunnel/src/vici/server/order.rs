@@ -6,7 +6,7 @@ use super::event_name::EventName;
 use super::pump::Happening;
 use super::selection::Filter;
 use crate::engine::{Manner, Selection, Target};
-use crate::log::Level;
+use crate::log::{Level, Line};
 use crate::vici::control::{Control, Refusal};
 use crate::vici::message::Message;
 use std::fmt;
@@ -17,7 +17,8 @@ use tokio::time::timeout;
 
 /// Brings up a child, or all children of a connection. What stands already is up, and no failure.
 ///
-/// charon refuses an attempt where there are too many (`init-limits`); here attempts wait for their turn.
+/// charon can be told to refuse an attempt where there are too many (`init-limits`); here attempts wait for their
+/// turn.
 pub(super) async fn initiate<C: Control>(hall: &Hall<C>, arguments: &Message, reply: &Reply) -> Message {
     let connection = arguments.text("ike");
     let (named, target) = match (arguments.text("child"), connection) {
@@ -32,6 +33,9 @@ pub(super) async fn initiate<C: Control>(hall: &Hall<C>, arguments: &Message, re
         Ok(order) => order,
         Err(answer) => return answer,
     };
+    if arguments.text("init-limits") == Some("yes") && order.log.is_some() {
+        reply.stream(EventName::ControlLog, super::pump::log_message(&no_limits())).await;
+    }
     if let Some(lacking) = hall.registry.obstacle(&hall.control, &hall.credentials, &target).await {
         return failure(lacking);
     }
@@ -43,6 +47,11 @@ pub(super) async fn initiate<C: Control>(hall: &Hall<C>, arguments: &Message, re
         None if order.wait == Wait::No => success(),
         None => failure(format_args!("{named} not established after {}", order.wait)),
     }
+}
+
+fn no_limits() -> Line {
+    let text = "init-limits does nothing: attempts are not refused, but wait for their turn".to_owned();
+    Line { kind: "order", level: Level::Warn, connection: None, text }
 }
 
 /// Takes SAs down.
