@@ -15,6 +15,9 @@ pub struct Connection {
     /// DNS names of the peer. Where there are any they are looked up before each attempt, and tried in turn
     /// after the addresses of [`Self::ike`].
     pub names: Vec<String>,
+    /// DNS names of ours. Where there are any they are looked up when it is loaded and before each attempt, and what
+    /// is found is put in place of our addresses in [`Self::ike`].
+    pub local_names: Vec<String>,
     /// What is carried, each by an SA of its own.
     pub children: Vec<Child>,
     /// How failed attempts are repeated.
@@ -113,7 +116,14 @@ pub struct Retry {
 impl Connection {
     /// A connection without children, kept as most want it.
     pub fn new(ike: tidegate_ike::Connection) -> Self {
-        Self { ike, names: Vec::new(), children: Vec::new(), retry: Retry::default(), tries: None }
+        Self {
+            ike,
+            names: Vec::new(),
+            local_names: Vec::new(),
+            children: Vec::new(),
+            retry: Retry::default(),
+            tries: None,
+        }
     }
 
     /// Its name.

@@ -202,6 +202,11 @@ impl Endpoint {
         self.core.key_sink = Some(sink);
     }
 
+    /// The address of ours that an attempt at a connection would go from to there.
+    pub fn address_towards(&self, connection: &str, remote: IpAddr) -> Option<IpAddr> {
+        self.core.local_for(self.core.registry.get(connection)?, remote)
+    }
+
     /// Says which addresses we have now. SAs that speak MOBIKE follow.
     pub fn set_local_addresses(&mut self, now: Now, addresses: Vec<IpAddr>) {
         self.enter(now);

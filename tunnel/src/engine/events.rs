@@ -346,6 +346,7 @@ impl Engine {
         if last {
             link.leave_to_peers();
             link.verdict = Some(verdict);
+            self.trap_at_addresses(&ending.link);
         }
     }
 

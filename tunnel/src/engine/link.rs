@@ -33,6 +33,8 @@ pub(super) struct Link {
     pub(super) due: Option<Time>,
     /// Which of the peer's addresses comes next.
     pub(super) turn: usize,
+    /// Where the peer was when it was last looked for.
+    pub(super) found: Vec<IpAddr>,
     pub(super) verdict: Option<Verdict>,
     /// When traffic last had it tried.
     pub(super) asked_by_traffic: Option<Time>,
@@ -52,6 +54,8 @@ pub(super) struct Wish {
     pub(super) start: Start,
     /// Somebody has installed it: its traffic brings it up whenever it does not stand, or is passed or dropped.
     pub(super) trapped: bool,
+    /// Its traffic was to bring it back once. What the ends say themselves stays protected from then on.
+    pub(super) caught: bool,
     /// Failures in a row since it was last asked for.
     pub(super) tried: u32,
     pub(super) on_close: After,
@@ -111,6 +115,7 @@ impl Link {
             patience: None,
             due: None,
             turn: 0,
+            found: Vec::new(),
             verdict: None,
             asked_by_traffic: None,
             sas: BTreeSet::new(),
@@ -151,6 +156,7 @@ impl Link {
     pub(super) fn go_on_from(&mut self, old: &Self) {
         self.up = old.up;
         self.sas.clone_from(&old.sas);
+        self.found.clone_from(&old.found);
         self.verdict.clone_from(&old.verdict);
         self.asked_by_traffic = old.asked_by_traffic;
         for (wish, child) in self.wishes.iter_mut().zip(&self.connection.children) {
@@ -161,6 +167,7 @@ impl Link {
             wish.standing.clone_from(&before.standing);
             wish.asked = before.asked.filter(|sa| old.sas.contains(sa));
             wish.crossed = before.crossed;
+            wish.caught = before.caught;
             wish.packet = before.packet;
             let given_up = old.connection.tries.is_some_and(|most| before.tried >= most.get());
             let as_before = old.child(&wish.name) == Some(child) && !given_up;
@@ -267,6 +274,17 @@ impl Link {
         tunnels.filter_map(named).collect()
     }
 
+    /// Children that their traffic brings up, and of which the configuration alone does not say what they carry.
+    pub(super) fn open_traps(&self) -> impl Iterator<Item = &Child> {
+        let exact = matches!(self.connection.ike.remote.identity, IdentityPattern::Exact(_));
+        let pairs = self.connection.children.iter().zip(&self.wishes);
+        let trapped = pairs.filter(move |(child, wish)| {
+            let waits = wish.trapped || wish.caught || matches!(child.start, Start::OnTraffic | Start::Trap);
+            exact && child.mode == ChildMode::Tunnel && waits && fixed(child).is_none()
+        });
+        trapped.map(|(child, _)| child)
+    }
+
     /// Whether the SAs of this child bring their own rules.
     pub(super) fn is_dynamic(&self, child: &str) -> bool {
         let exact = matches!(self.connection.ike.remote.identity, IdentityPattern::Exact(_));
@@ -306,6 +324,7 @@ impl Wish {
             },
             start: child.start,
             trapped: child.mode == ChildMode::Tunnel && child.start == Start::Trap,
+            caught: false,
             tried: 0,
             on_close: child.on_close,
             on_death: child.on_death,
@@ -369,7 +388,10 @@ impl Wish {
         self.tried = 0;
         match after {
             After::Clear => self.rest(),
-            After::OnTraffic => self.want = Want::Traffic,
+            After::OnTraffic => {
+                self.want = Want::Traffic;
+                self.caught = true;
+            }
             After::Restart => self.want = Want::Up,
         }
     }
@@ -406,6 +428,20 @@ pub(super) fn fixed(child: &Child) -> Option<SelectorPair> {
             .collect::<Option<Vec<_>>>()
     };
     Some(SelectorPair { local: list(&child.config.local)?, remote: list(&child.config.remote)? })
+}
+
+/// All that a child carries, where each end is at this address.
+pub(super) fn at_addresses(child: &Child, ours: IpAddr, theirs: IpAddr) -> SelectorPair {
+    let list = |side: &[ConfiguredSelector], host: IpAddr| {
+        let placed = |selector: &ConfiguredSelector| match *selector {
+            ConfiguredSelector::Fixed(selector) => selector,
+            ConfiguredSelector::Dynamic { protocol, ports } => {
+                TrafficSelector { protocol, ports, addresses: AddressRange::host(host) }
+            }
+        };
+        side.iter().map(placed).collect()
+    };
+    SelectorPair { local: list(&child.config.local, ours), remote: list(&child.config.remote, theirs) }
 }
 
 /// All that a child carries, where an address that is not certain is any.

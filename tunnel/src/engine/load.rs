@@ -107,8 +107,6 @@ impl Engine {
         if let (Some(old), Before::Stays) = (&old, before) {
             self.keep_protected(old, &connection);
         }
-        let all = Link::fixed_selectors(&connection);
-        self.policy.replace(&mut self.tables, &mut self.actions, owner, &all);
         let mut link = Link::new(connection, owner);
         self.number_children(&name, &mut link, old.as_ref());
         if let Some(old) = &old {
@@ -124,7 +122,10 @@ impl Engine {
         self.by_child.extend(link.wishes.iter().map(|wish| (Arc::clone(&wish.name), Arc::clone(&name))));
         self.owners.insert(owner, Arc::clone(&name));
         self.links.insert(Arc::clone(&name), link);
+        self.protect(&name);
         self.start_shunts(&name);
+        self.seek_ourselves(&name);
+        self.seek_peer_of_traps(&name);
         match (old, before) {
             (Some(old), Before::Ends) => self.close_link(&old),
             (Some(old), Before::Stays) => self.close_leftovers(&old, &name),

@@ -8,10 +8,11 @@
 //! - `mod.rs`: what a driver calls.
 //! - `load.rs`: connections that come and go; `control.rs`: what an agent asks for, `select.rs`: of what,
 //!   `requests.rs`: what it waits for.
-//! - `link.rs`: one loaded connection; `tend.rs`: what is done for it; `start.rs`: when it is its turn.
+//! - `link.rs`: one loaded connection; `tend.rs`: what is done for it; `start.rs`: when it is its turn;
+//!   `lookup.rs`: where names of both ends lead.
 //! - `events.rs`: what the endpoint tells; `settle.rs`: two ends that begin at once.
 //! - `children.rs`: child SAs and the tables; `facts.rs`: what is told of them; `idle.rs`: those that nobody uses;
-//!   `shunts.rs`: those that need no SA; `policy.rs`: rules and captures,
+//!   `shunts.rs`: those that need no SA; `traps.rs`: what is protected before there is one; `policy.rs`: rules and captures,
 //!   `exempt.rs`: what is left out of them; `claims.rs`: whose prefix it is;
 //!   `limits.rs`: how long packets may be.
 //! - `reqids.rs`: numbers that children are known by.
@@ -28,6 +29,7 @@ mod inside;
 mod limits;
 mod link;
 mod load;
+mod lookup;
 mod policy;
 mod reqids;
 mod requests;
@@ -38,6 +40,7 @@ mod start;
 mod status;
 mod tend;
 mod timers;
+mod traps;
 
 use crate::action::{Action, LookupId};
 use crate::event::{Event, IkeFacts};
@@ -50,6 +53,7 @@ use events::Sa;
 use inside::{Inside, Told};
 use limits::Limits;
 use link::Link;
+use lookup::Sought;
 use policy::Policy;
 use reqids::Reqids;
 use requests::Requests;
@@ -107,7 +111,7 @@ pub struct Engine {
     requests: Requests,
     starts: Starts,
     timers: Timers,
-    lookups: BTreeMap<LookupId, Arc<str>>,
+    lookups: BTreeMap<LookupId, (Arc<str>, Sought)>,
     /// Connections that something has happened to.
     dirty: BTreeSet<Arc<str>>,
     /// Connections that had no address of ours to go from.
@@ -263,6 +267,7 @@ impl Engine {
         self.now = now;
         self.say_where_we_are();
         self.tell(Event::AddressesChanged(addresses));
+        self.trap_anew();
         for name in std::mem::take(&mut self.homeless) {
             self.hasten(&name);
         }

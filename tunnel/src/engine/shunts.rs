@@ -31,7 +31,8 @@ impl Engine {
                 if wish.want == Want::Nothing {
                     wish.want = Want::Traffic;
                 }
-                return;
+                self.seek_peer_of_traps(name);
+                return self.trap_at_addresses(name);
             }
             ChildMode::Pass => Fate::Bypass,
             ChildMode::Drop => Fate::Drop,
@@ -52,5 +53,6 @@ impl Engine {
         if wish.want == Want::Traffic {
             wish.want = Want::Nothing;
         }
+        self.protect(name);
     }
 }

@@ -5,7 +5,7 @@ use super::Engine;
 use super::link::{Link, Outlook, Packet, Phase};
 use super::requests::Item;
 use super::timers::Due;
-use crate::action::{Action, LookupId, Outcome};
+use crate::action::Outcome;
 use crate::event::Event;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,9 +15,6 @@ use tidegate_ike::{ApiMisuse, Cause, Culprit, Initiate, SaId, Time, Verdict};
 
 /// What was asked for is looked after again in this time, should nothing be heard of it.
 const UNHEARD: Duration = Duration::from_secs(30);
-
-/// A resolver that takes longer has no answer.
-const LOOKUP: Duration = Duration::from_secs(20);
 
 impl Engine {
     /// Does for a connection what can be done now, and sees to it that it is looked after again in time.
@@ -104,16 +101,6 @@ impl Engine {
         }
     }
 
-    /// The resolver has an answer, or has none in time.
-    pub(super) fn on_resolved(&mut self, lookup: LookupId, addresses: Vec<IpAddr>) {
-        let Some(name) = self.lookups.remove(&lookup) else { return };
-        let Some(link) = self.links.get_mut(&name) else { return };
-        if link.phase == Phase::Resolving(lookup) {
-            link.rest();
-            self.attempt(&name, addresses);
-        }
-    }
-
     /// A connection is due.
     pub(super) fn link_due(&mut self, name: Arc<str>) {
         let Some(link) = self.links.get_mut(&name) else { return };
@@ -188,21 +175,7 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, name: &Arc<str>) {
-        let Some(link) = self.links.get_mut(name) else { return };
-        if link.connection.names.is_empty() {
-            return self.attempt(name, Vec::new());
-        }
-        self.last_lookup += 1;
-        let lookup = LookupId(self.last_lookup);
-        link.phase = Phase::Resolving(lookup);
-        let names = link.connection.names.clone();
-        self.lookups.insert(lookup, Arc::clone(name));
-        self.actions.push_back(Action::Resolve { lookup, names });
-        self.look_again(name, self.now.time + LOOKUP);
-    }
-
-    fn attempt(&mut self, name: &Arc<str>, resolved: Vec<IpAddr>) {
+    pub(super) fn attempt(&mut self, name: &Arc<str>, resolved: Vec<IpAddr>) {
         let Some(link) = self.links.get(name) else { return };
         let Some(wish) = link.missing().next().and_then(|at| link.wishes.get(at)) else { return };
         let (child, packet) = (Arc::clone(&wish.name), wish.packet);
@@ -280,7 +253,7 @@ impl Engine {
         f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
     }
 
-    fn look_again(&mut self, name: &Arc<str>, at: Time) {
+    pub(super) fn look_again(&mut self, name: &Arc<str>, at: Time) {
         let Some(link) = self.links.get_mut(name) else { return };
         if let Some(old) = link.due.replace(at) {
             self.timers.clear(old, Due::Link(Arc::clone(name)));

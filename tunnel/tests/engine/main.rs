@@ -7,6 +7,7 @@
     reason = "a test binary: it is told its seeds by the environment, and may tell its run"
 )]
 
+mod addresses;
 mod at_once;
 mod limits;
 mod many;

@@ -266,6 +266,13 @@ fn a_child_may_end_without_being_rekeyed() {
 }
 
 #[test]
+fn names_of_ours_are_looked_up_like_those_of_the_peer() {
+    let plan = plan(&[("local_addrs", "192.0.2.1,edge.example")]);
+    assert_eq!(plan.local_names, ["192.0.2.1", "edge.example"]);
+    assert!(plan.ike.local.addresses.is_empty(), "any will do until it is known");
+}
+
+#[test]
 fn what_is_wrong_or_not_done_is_refused_by_name() {
     let of_connections = [
         ("bogus", "1", "unknown option: bogus"),
@@ -333,8 +340,6 @@ fn what_charon_pays_no_heed_to_is_taken_with_a_warning() {
     for (key, value) in [("aggressive", "yes"), ("pull", "no"), ("dpd_timeout", "60s")] {
         assert_eq!(warned(section(&[(key, value)])), [key]);
     }
-    // Names of ours are looked up by charon alone.
-    assert_eq!(warned(section(&[("local_addrs", "192.0.2.1,edge.example")])), ["local_addrs"]);
     assert_eq!(warned(with_child(&[("policies_fwd_out", "yes")])), ["children.net.policies_fwd_out"]);
     let remote = Message::new().with("eap_id", "somebody");
     assert_eq!(warned(Message::new().with_section("remote", remote)), ["remote.eap_id"]);

@@ -64,6 +64,7 @@ impl Described {
         }
         let mut plan = Connection::new(ike);
         plan.names = remote_places.names;
+        plan.local_names = local_places.names;
         plan.tries = options.parse("keyingtries", values::tries)?.unwrap_or(Some(std::num::NonZeroU32::MIN));
         refuse(&mut options)?;
         let (mut local, remote) = (rounds::local(&mut options)?, rounds::remote(&mut options)?);
@@ -123,9 +124,6 @@ fn ends(
     ike: &mut tidegate_ike::Connection,
 ) -> Result<(Places, Places), LoadFault> {
     let local = Places::read(options, "local_addrs")?;
-    if let Some(name) = local.names.iter().find(|name| name.parse::<std::net::IpAddr>().is_err()) {
-        options.warn("local_addrs", name, "our own names are not looked up: any address of ours will do");
-    }
     let remote = Places::read(options, "remote_addrs")?;
     ike.local.addresses.clone_from(&local.ranges);
     ike.remote.addresses.clone_from(&remote.ranges);
