@@ -3,20 +3,21 @@
 use super::files::{Fingerprint, Loaded};
 use super::mistake::Fault;
 use super::named::NamedConnection;
-use super::node::{self, ENCAPSULATIONS, Node};
+use super::node::{self, ENCAPSULATIONS, Node, Trust};
 use super::peers::secret;
 use super::reader::{At, Context, Section};
 use super::schema;
 use super::values::{self, ValueFault};
-use crate::connection::{After, Child, Connection, Retry, Start};
+use crate::connection::{After, Child, ChildMode, Connection, Retry, Start};
 use crate::mesh::{Address, Named};
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_esp::{AddressRange, TrafficSelector};
 use tidegate_ike::ChildConfig;
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
-use tidegate_ike::connection::{ChildStart, Childless, Fragmentation, Retransmission};
+use tidegate_ike::connection::{ChildStart, Childless, Fragmentation, Retransmission, Unique};
 use tidegate_ike::identity::{Identity, IdentityPattern};
 use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::pool::Pool;
@@ -82,8 +83,10 @@ fn connection(
     settings(context, section, &mut ike);
     ike.pools = pool_names(context, section, pools);
     let retry = retry(context, section);
+    // 0 is for ever.
+    let tries = section.number(context, "tries", 0, u32::MAX).and_then(NonZeroU32::new);
     Some(NamedConnection::written(
-        Connection { names: ends.names, children, retry, ..Connection::new(ike) },
+        Connection { names: ends.names, children, retry, tries, ..Connection::new(ike) },
         auth,
     ))
 }
@@ -107,6 +110,7 @@ fn settings(context: &mut Context<'_>, section: &Section<'_>, ike: &mut tidegate
     );
     let childless = section.choice(context, "childless", CHILDLESS.0, &CHILDLESS.1);
     set(&mut ike.childless, childless);
+    set(&mut ike.unique, section.choice(context, "unique", UNIQUE.0, &UNIQUE.1));
     set(&mut ike.lifetimes.rekey, section.parse(context, "rekey", values::maybe_span));
     set(&mut ike.lifetimes.reauthenticate, section.parse(context, "reauth", values::maybe_span));
     ike.request_addresses = section.parse_all(context, "request_addresses", values::address_request);
@@ -121,6 +125,9 @@ const CHILDLESS: (&[&str], [Childless; 4]) = (
     &["never", "allow", "prefer", "force"],
     [Childless::Never, Childless::Allow, Childless::Prefer, Childless::Force],
 );
+
+const UNIQUE: (&[&str], [Unique; 4]) =
+    (&["never", "no", "keep", "replace"], [Unique::Never, Unique::No, Unique::Keep, Unique::Replace]);
 
 /// A rekey comes up to a tenth of its time early, and has as much to succeed, as in strongSwan.
 const MARGIN: u32 = 10;
@@ -186,7 +193,12 @@ fn ends(context: &mut Context<'_>, section: &Section<'_>, node: Option<&Node>) -
     let local = section.section(context, "local", &schema::LOCAL);
     let remote = section.section(context, "remote", &schema::REMOTE);
     let local_auth = local.as_ref().and_then(|local| local_auth(context, local));
-    let remote_auth = remote.as_ref().and_then(|remote| remote_auth(context, remote));
+    // Beside a secret of both ends there is no certificate whose revocation could matter.
+    let trust = match &local_auth {
+        Some((_, Some(_))) => None,
+        _ => node.and_then(|node| node.trust.as_ref()),
+    };
+    let remote_auth = remote.as_ref().and_then(|remote| remote_auth(context, remote, trust));
     let written = local
         .as_ref()
         .and_then(|local| local.parse(context, "id", |text| text.parse().map_err(ValueFault::Identity)));
@@ -228,13 +240,16 @@ fn local_auth(context: &mut Context<'_>, section: &Section<'_>) -> Option<Local>
     }
 }
 
-fn remote_auth(context: &mut Context<'_>, section: &Section<'_>) -> Option<Remote> {
+fn remote_auth(context: &mut Context<'_>, section: &Section<'_>, trust: Option<&Trust>) -> Option<Remote> {
     if section.has("psk_file") && section.has("trust") {
         context.complain(&section.span, Fault::Exclusive { one: "psk_file", other: "trust" });
     }
     match secret(context, section) {
         Some((local, remote)) => Some((remote, Some(local))),
-        None => node::trust(context, section, None).map(|remote| (remote, None)),
+        None => {
+            let own = node::trust(context, section, trust);
+            own.map(|(remote, _)| (remote, None))
+        }
     }
 }
 
@@ -330,13 +345,19 @@ fn child(context: &mut Context<'_>, section: &Section<'_>) -> Option<Child> {
         (config.lifetimes.overtime, config.lifetimes.jitter) =
             ((rekey / MARGIN).max(LEAST_OVERTIME), rekey / MARGIN);
     }
-    let starts = [Start::Wait, Start::OnTraffic, Start::AtOnce];
-    let start =
-        section.choice(context, "start", &["wait", "on-traffic", "at-once"], &starts).unwrap_or_default();
+    let modes = [ChildMode::Tunnel, ChildMode::Pass, ChildMode::Drop];
+    let mode = section.choice(context, "mode", &["tunnel", "pass", "drop"], &modes).unwrap_or_default();
+    let words = &["wait", "on-traffic", "trap", "at-once"];
+    let starts = [Start::Wait, Start::OnTraffic, Start::Trap, Start::AtOnce];
+    // A rule that needs no peer has nothing to wait for.
+    let usual = if mode == ChildMode::Tunnel { Start::Wait } else { Start::AtOnce };
+    let start = section.choice(context, "start", words, &starts).unwrap_or(usual);
     config.start = if start == Start::AtOnce { ChildStart::WithIke } else { ChildStart::OnDemand };
     let on_close = after(context, section, "on_close");
     let on_death = after(context, section, "on_death");
-    name.map(|_| Child { start, on_close, on_death, ..Child::new(config) })
+    let inactivity = section.parse(context, "inactivity", values::maybe_span).flatten();
+    let updown = section.parse(context, "updown", values::non_empty).map(Arc::from);
+    name.map(|_| Child { mode, start, on_close, on_death, inactivity, updown, ..Child::new(config) })
 }
 
 fn after(context: &mut Context<'_>, section: &Section<'_>, key: &str) -> After {

@@ -127,9 +127,14 @@ impl Files {
     }
 
     /// Anchors and revocation lists, from files or folders of files.
-    pub(super) fn trust(&mut self, anchors: &[&str], lists: &[&str]) -> Result<Loaded<RemoteAuth>, Failure> {
-        let mut store = TrustStore::new(BUILD, Revocation::Relaxed);
-        let mut contents: Vec<Vec<u8>> = Vec::new();
+    pub(super) fn trust(
+        &mut self,
+        anchors: &[PathBuf],
+        lists: &[PathBuf],
+        revocation: Revocation,
+    ) -> Result<Loaded<RemoteAuth>, Failure> {
+        let mut store = TrustStore::new(BUILD, revocation);
+        let mut contents: Vec<Vec<u8>> = vec![vec![revocation as u8]];
         for path in self.expanded(anchors)? {
             let bytes = self.bytes(&path)?;
             for der in of_file(&path, ders(&bytes, pem::certificates).map_err(FileFault::Pem))? {
@@ -171,16 +176,15 @@ impl Files {
     }
 
     /// The paths, and for each folder the files in it that look like certificates or revocation lists.
-    fn expanded(&mut self, names: &[&str]) -> Result<Vec<PathBuf>, Failure> {
+    fn expanded(&mut self, all: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let mut paths = Vec::new();
-        for name in names {
-            let path = self.path(name);
+        for path in all {
             if !path.is_dir() {
-                paths.push(path);
+                paths.push(path.clone());
                 continue;
             }
             self.read.insert(path.clone());
-            let entries = fs::read_dir(&path).map_err(|error| (path.clone(), FileFault::Io(error.kind())))?;
+            let entries = fs::read_dir(path).map_err(|error| (path.clone(), FileFault::Io(error.kind())))?;
             let mut inside: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
             inside.retain(|path| is_certificate_file(path));
             inside.sort();

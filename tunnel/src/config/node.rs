@@ -1,7 +1,7 @@
 //! `[node]`: who this node is, and what it runs on.
 
 use super::files::Loaded;
-use super::reader::{Context, FlagOrNumbers, Section};
+use super::reader::{At, Context, FlagOrNumbers, Section};
 use super::schema;
 use super::values::{self, ValueFault};
 use crate::driver::packets::{Pinning, Threads};
@@ -10,7 +10,7 @@ use crate::route::CharonRule;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::path::PathBuf;
-use tidegate_ike::auth::{LocalAuth, RemoteAuth};
+use tidegate_ike::auth::{LocalAuth, RemoteAuth, Revocation};
 use tidegate_ike::connection::EncapsulationPolicy;
 use tidegate_ike::identity::Identity;
 
@@ -116,6 +116,16 @@ pub(super) struct Node {
     pub(super) encapsulation: EncapsulationPolicy,
     pub(super) local: Option<Loaded<LocalAuth>>,
     pub(super) remote: Option<Loaded<RemoteAuth>>,
+    /// What that was made of.
+    pub(super) trust: Option<Trust>,
+}
+
+/// Where trust comes from.
+#[derive(Debug)]
+pub(super) struct Trust {
+    anchors: Vec<PathBuf>,
+    lists: Vec<PathBuf>,
+    revocation: Revocation,
 }
 
 pub(super) const ROLES: (&[&str], [Role; 2]) = (&["connector", "edge"], [Role::Connector, Role::Edge]);
@@ -127,7 +137,7 @@ pub(super) const ENCAPSULATIONS: (&[&str], [EncapsulationPolicy; 3]) = (
 
 pub(super) fn read(context: &mut Context<'_>, section: &Section<'_>) -> Option<Node> {
     let local = certificate(context, section);
-    let remote = trust(context, section, Some("crls"));
+    let (remote, trust) = trust(context, section, None).unzip();
     let name = section.parse(context, "name", values::non_empty);
     if !section.has("name") {
         section.missing(context, "name", "communities know this node by it");
@@ -144,7 +154,7 @@ pub(super) fn read(context: &mut Context<'_>, section: &Section<'_>) -> Option<N
         written.or_else(|| subject(local.as_ref())).unwrap_or_else(|| Identity::Fqdn(name.clone()));
     let endpoint = Endpoint { name, identity, role, addresses, port: settings.port, subnets, hosts };
     let encapsulation = encapsulation.unwrap_or(EncapsulationPolicy::Udp);
-    Some(Node { settings, endpoint, encapsulation, local, remote })
+    Some(Node { settings, endpoint, encapsulation, local, remote, trust })
 }
 
 /// Whose certificate it is.
@@ -182,21 +192,39 @@ pub(super) fn certificate(context: &mut Context<'_>, section: &Section<'_>) -> O
     }
 }
 
-/// Anchors, and revocation lists where the section may have them.
+/// Whom a section trusts: what it leaves out is as `[node]` has it, and lists go with their anchors. `None` where
+/// it says nothing of its own.
 pub(super) fn trust(
     context: &mut Context<'_>,
     section: &Section<'_>,
-    lists: Option<&str>,
-) -> Option<Loaded<RemoteAuth>> {
-    let anchors = section.texts(context, "trust")?;
-    let lists = lists.and_then(|key| section.texts(context, key)).unwrap_or_default();
-    let names: Vec<&str> = anchors.iter().map(|anchor| anchor.value).collect();
-    let list_names: Vec<&str> = lists.iter().map(|list| list.value).collect();
-    match context.files.trust(&names, &list_names) {
-        Ok(loaded) => Some(loaded),
+    node: Option<&Trust>,
+) -> Option<(Loaded<RemoteAuth>, Trust)> {
+    let anchors = section.texts(context, "trust");
+    let lists = section.texts(context, "crls");
+    let revocation = section.choice(context, "revocation", REVOCATIONS.0, &REVOCATIONS.1);
+    if anchors.is_none() && lists.is_none() && (revocation.is_none() || node.is_none()) {
+        return None;
+    }
+    let paths = |context: &Context<'_>, all: &[At<&str>]| -> Vec<PathBuf> {
+        all.iter().map(|it| context.files.path(it.value)).collect()
+    };
+    let trust = Trust {
+        anchors: match (&anchors, node) {
+            (Some(own), _) => paths(context, own),
+            (None, node) => node?.anchors.clone(),
+        },
+        lists: match (&lists, &anchors, node) {
+            (Some(own), ..) => paths(context, own),
+            (None, None, Some(node)) => node.lists.clone(),
+            _ => Vec::new(),
+        },
+        revocation: revocation.or(node.map(|node| node.revocation)).unwrap_or_default(),
+    };
+    match context.files.trust(&trust.anchors, &trust.lists, trust.revocation) {
+        Ok(loaded) => Some((loaded, trust)),
         Err((path, fault)) => {
-            let named = |key, all: &[super::reader::At<&str>]| {
-                let found = all.iter().find(|it| path.starts_with(context.files.path(it.value)));
+            let named = |key, all: &Option<Vec<At<&str>>>| {
+                let found = all.iter().flatten().find(|it| path.starts_with(context.files.path(it.value)));
                 found.map(|it| (key, it.span.clone()))
             };
             let found = named("trust", &anchors).or_else(|| named("crls", &lists));
@@ -206,6 +234,11 @@ pub(super) fn trust(
         }
     }
 }
+
+const REVOCATIONS: (&[&str], [Revocation; 4]) = (
+    &["off", "relaxed", "ifuri", "strict"],
+    [Revocation::Off, Revocation::Relaxed, Revocation::IfUri, Revocation::Strict],
+);
 
 fn settings(context: &mut Context<'_>, section: &Section<'_>) -> NodeSettings {
     let path = |context: &mut Context<'_>, key| {

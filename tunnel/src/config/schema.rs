@@ -46,6 +46,7 @@ pub(super) const NODE: Schema = Schema {
         "key",
         "trust",
         "crls",
+        "revocation",
         "addresses",
         "subnets",
         "hosts",
@@ -99,6 +100,8 @@ pub(super) const CONNECTION: Schema = Schema {
         "liveness",
         "retransmit",
         "retry",
+        "tries",
+        "unique",
         "fragment_size",
         "childless",
         "rekey",
@@ -132,11 +135,23 @@ pub(super) const LOCAL: Schema = Schema {
 pub(super) const REMOTE: Schema = Schema {
     name: "[connection.remote]",
     path: "connection.remote",
-    keys: &["id", "addresses", "port", "psk_file", "trust"],
+    keys: &["id", "addresses", "port", "psk_file", "trust", "crls", "revocation"],
 };
 
 pub(super) const CHILD: Schema = Schema {
     name: "[[connection.child]]",
     path: "connection.child",
-    keys: &["name", "local", "remote", "proposals", "rekey", "start", "on_close", "on_death"],
+    keys: &[
+        "name",
+        "local",
+        "remote",
+        "mode",
+        "proposals",
+        "rekey",
+        "start",
+        "on_close",
+        "on_death",
+        "inactivity",
+        "updown",
+    ],
 };

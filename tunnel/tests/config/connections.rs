@@ -1,12 +1,13 @@
 //! What is read of a connection.
 
 use super::support::{CLOUD, Folder, NODE, OFFICE};
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tidegate::config::Configuration;
-use tidegate::connection::{After, Connection, Start};
+use tidegate::connection::{After, ChildMode, Connection, Start};
 use tidegate::mesh::Named;
 use tidegate_ike::auth::{LocalAuth, RemoteAuth};
-use tidegate_ike::connection::{AddressRequest, Childless, EncapsulationPolicy, Fragmentation};
+use tidegate_ike::connection::{AddressRequest, Childless, EncapsulationPolicy, Fragmentation, Unique};
 
 fn connection(configuration: &Configuration, name: &str) -> Connection {
     let found = configuration.connections.iter().find(|it| &**it.name() == name);
@@ -66,6 +67,8 @@ mobike = false
 liveness = "never"
 retransmit = { first = "250ms", factor = 2, give_up = "1m" }
 retry = { first = "3s", factor = 1.5, most = "1m30s", jitter = 0 }
+tries = 5
+unique = "replace"
 fragment_size = 0
 childless = "prefer"
 rekey = "30s"
@@ -90,9 +93,11 @@ rekey = "1h"
 start = "on-traffic"
 on_close = "on-traffic"
 on_death = "restart"
+inactivity = "10m"
+updown = "/bin/true x"
 "#;
     let configuration = Folder::with_files().load(&format!("{NODE}{text}"));
-    let Connection { ike, names, children, retry, .. } = connection(&configuration, "office");
+    let Connection { ike, names, children, retry, tries, .. } = connection(&configuration, "office");
     let proposals: Vec<String> = ike.proposals.iter().map(ToString::to_string).collect();
     assert_eq!(proposals, ["aes128gcm16-prfsha256-x25519", "aes256-sha384-prfsha384-modp3072"]);
     assert_eq!((ike.encapsulation, ike.mobike, ike.liveness), (EncapsulationPolicy::Raw, false, None));
@@ -113,7 +118,10 @@ on_death = "restart"
     assert!(matches!(*ike.remote.auth, RemoteAuth::Psk(_)), "the secret of one end is that of both");
     assert_eq!((retry.first, retry.most), (Duration::from_secs(3), Duration::from_secs(90)));
     assert_eq!((retry.factor, retry.jitter), (1.5, 0.0));
+    assert_eq!((tries, ike.unique), (NonZeroU32::new(5), Unique::Replace));
     let child = &children[0];
+    assert_eq!(child.inactivity, Some(Duration::from_secs(600)));
+    assert_eq!(child.updown.as_deref(), Some("/bin/true x"));
     assert_eq!(
         (child.start, child.on_close, child.on_death),
         (Start::OnTraffic, After::OnTraffic, After::Restart)
@@ -129,6 +137,52 @@ fn names_are_looked_up_and_let_the_peer_come_from_anywhere() {
     let office = connection(&Folder::with_files().load(&format!("{NODE}{office}")), "office");
     assert_eq!(office.names, ["192.0.2.9", "office.example"]);
     assert!(office.ike.remote.addresses.is_empty());
+}
+
+#[test]
+fn children_pass_and_drop_and_wait_for_traffic_again_and_again() {
+    let child = |rest: &str| {
+        let text = format!("{NODE}{OFFICE}{rest}");
+        connection(&Folder::with_files().load(&text), "office").children.remove(0)
+    };
+    let tunnel = child("");
+    assert_eq!((tunnel.mode, tunnel.start, tunnel.inactivity), (ChildMode::Tunnel, Start::Wait, None));
+    assert_eq!(child("start = \"trap\"").start, Start::Trap);
+    for (mode, meaning) in [("pass", ChildMode::Pass), ("drop", ChildMode::Drop)] {
+        let shunt = child(&format!("mode = {mode:?}"));
+        assert_eq!((shunt.mode, shunt.start), (meaning, Start::AtOnce), "it is in force");
+        let waiting = child(&format!("mode = {mode:?}\nstart = \"wait\""));
+        assert_eq!(waiting.start, Start::Wait, "until somebody installs it");
+    }
+}
+
+#[test]
+fn what_no_list_speaks_of_is_let_in_or_not() {
+    let remote = |lines: &str| {
+        format!(
+            "{NODE}[[connection]]\nname = \"x\"\n[connection.remote]\nid = \"gateway.example\"\n{lines}\n"
+        )
+    };
+    let folder = Folder::with_files();
+    folder.copy("crl-root.pem", "root.crl");
+    let revocation = |text: &str| {
+        let auth = connection(&folder.load(text), "x").ike.remote.auth;
+        let shown = format!("{auth:?}");
+        ["Off", "Relaxed", "IfUri", "Strict"].into_iter().find(|mode| shown.contains(mode)).map(str::to_owned)
+    };
+    assert_eq!(revocation(&remote("")).as_deref(), Some("Relaxed"));
+    for (word, mode) in [("off", "Off"), ("relaxed", "Relaxed"), ("ifuri", "IfUri"), ("strict", "Strict")] {
+        let of_node = remote(&format!("revocation = {word:?}"));
+        assert_eq!(revocation(&of_node).as_deref(), Some(mode), "with whom the node trusts");
+        let own = remote(&format!("trust = [\"ca.pem\"]\ncrls = [\"root.crl\"]\nrevocation = {word:?}"));
+        assert_eq!(revocation(&own).as_deref(), Some(mode));
+    }
+    let strict = remote("").replace("subnets", "revocation = \"strict\"\nsubnets");
+    assert_eq!(revocation(&strict).as_deref(), Some("Strict"), "as [node] has it");
+    let relaxed = strict.replace("gateway.example\"", "gateway.example\"\nrevocation = \"relaxed\"");
+    assert_eq!(revocation(&relaxed).as_deref(), Some("Relaxed"));
+    let update = folder.load(&relaxed).changes_since(&folder.load(&strict));
+    assert_eq!(update.connections.changed, ["x".into()]);
 }
 
 #[test]
