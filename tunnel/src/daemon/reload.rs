@@ -40,8 +40,11 @@ impl Daemon {
         }
         let touched: BTreeSet<&Arc<str>> =
             update.connections.added.iter().chain(&update.connections.changed).collect();
-        let failed = load(manager, new.connections.iter().filter(|it| touched.contains(it.name()))).await;
-        new.connections.retain(|connection| !failed.contains(connection.name()));
+        let mut left_out = of_clients(manager, &update.connections.added).await;
+        let ours = |it: &&NamedConnection| touched.contains(it.name()) && !left_out.contains(it.name());
+        let failed = load(manager, new.connections.iter().filter(ours)).await;
+        left_out.extend(failed);
+        new.connections.retain(|connection| !left_out.contains(connection.name()));
         for name in &update.unpooled {
             let _ = manager.unload_pool(name).await;
         }
@@ -53,6 +56,20 @@ impl Daemon {
         new.node = NodeSettings { log, ..self.configuration.node.clone() };
         self.configuration = new;
     }
+}
+
+/// Which of these names are there already: clients of the control socket have loaded them. They stay as they are.
+async fn of_clients(manager: &TunnelManager, added: &[Arc<str>]) -> BTreeSet<Arc<str>> {
+    let there = manager.connections().await.unwrap_or_default();
+    let taken: BTreeSet<_> = added.iter().filter(|name| there.contains(name)).cloned().collect();
+    for name in &taken {
+        tracing::error!(
+            connection = %name,
+            "not loaded: a client of the control socket has loaded a connection of this name, which stays as it is; \
+             unload it there and reload, or give this one another name"
+        );
+    }
+    taken
 }
 
 /// Loads all connections; those that cannot be are left out, to be tried again at the next reload.

@@ -5,6 +5,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use std::fs;
 use std::os::unix::fs::symlink;
 use tidegate::daemon::{Daemon, RunError, RunOptions};
+use tidegate::vici::{Client, Message};
 
 #[tokio::test]
 async fn a_file_that_is_written_anew_is_followed() {
@@ -73,6 +74,35 @@ async fn a_mistake_leaves_everything_as_it_is_until_it_is_put_right() {
     running.expect_still(&["one"]).await;
     folder.replace("tidegate.toml", &format!("{text}{}", connection("two")));
     running.expect(&["one", "two"]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_a_client_has_loaded_is_not_replaced() {
+    let folder = Folder::new();
+    let text = folder.configuration(&["one"]);
+    folder.write("tidegate.toml", &text);
+    let running = Running::start(&folder.path("tidegate.toml")).await;
+    let mut client = Client::connect(&folder.path("vici.sock")).await.expect("it listens");
+    let ends = |id: &str| Message::new().with("id", id).with("auth", "psk");
+    let loaded = Message::new()
+        .with_section("local", ends("us.example"))
+        .with_section("remote", ends("of-a-client.example"));
+    let loaded = Message::new().with_section("two", loaded);
+    client.request("load-conn", &loaded).await.expect("loadable");
+    let peer = async || {
+        let status = running.manager.status().await.expect("it runs");
+        status.into_iter().find(|it| it.name == "two").map(|it| it.remote_id)
+    };
+    folder.write("tidegate.toml", &format!("{text}{}{}", connection("two"), connection("three")));
+    running.expect(&["one", "three", "two"]).await;
+    assert_eq!(peer().await.as_deref(), Some("of-a-client.example"));
+
+    // Its name is free again with the next reload after the client has let go of it.
+    client.request("unload-conn", &Message::new().with("name", "two")).await.expect("it was the client's");
+    folder.replace("tidegate.toml", &format!("{text}{}", connection("two")));
+    running.expect(&["one", "two"]).await;
+    assert_eq!(peer().await.as_deref(), Some("two.example"));
     running.stop().await;
 }
 
