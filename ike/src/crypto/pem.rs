@@ -48,6 +48,36 @@ pub fn private_key(text: &str) -> Result<Secret, PemError> {
     Err(if encrypted { PemError::Encrypted } else { PemError::Missing })
 }
 
+/// A private key that a passphrase protects.
+pub enum Locked {
+    /// An EncryptedPrivateKeyInfo (RFC 5958 §3) in DER, where its armour is whole.
+    Der(Result<Vec<u8>, PemError>),
+    /// The older form, with headers within the armour.
+    OldForm,
+}
+
+/// The first private key, in PEM or DER, if it is one that a passphrase protects.
+pub fn locked_private_key(bytes: &[u8]) -> Option<Locked> {
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.contains(BEGIN)) else {
+        return is_locked(bytes).then(|| Locked::Der(Ok(bytes.to_vec())));
+    };
+    blocks(text).find_map(|block| match block.label {
+        _ if block.text.contains("Proc-Type: 4,ENCRYPTED") => Some(Some(Locked::OldForm)),
+        "ENCRYPTED PRIVATE KEY" => Some(Some(Locked::Der(block.decode()))),
+        "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => Some(None),
+        _ => None,
+    })?
+}
+
+/// What is not protected begins with the number of its version, and this with its algorithm.
+fn is_locked(der: &[u8]) -> bool {
+    const SEQUENCE: u8 = 0x30;
+    let begins = |rest: &[u8]| rest.first() == Some(&SEQUENCE);
+    let length = der.get(1).copied().unwrap_or(0);
+    let further = if length < 0x80 { 0 } else { usize::from(length & 0x7f) };
+    begins(der) && der.get(2..).and_then(|rest| rest.get(further..)).is_some_and(begins)
+}
+
 /// All certificates of a text, in order.
 pub fn certificates(text: &str) -> Result<Vec<Vec<u8>>, PemError> {
     all(text, "CERTIFICATE")

@@ -1,5 +1,6 @@
 //! Why a credential is not taken.
 
+use super::LockFault;
 use std::fmt;
 use tidegate_ike::auth::{CertificateCheck, CertificateVerdict, RevocationListError};
 use tidegate_ike::crypto::KeyError;
@@ -20,6 +21,8 @@ pub enum CredentialFault {
     List(RevocationListError),
     /// No private key that we can use.
     Key(KeyError),
+    /// A private key that stays locked.
+    Locked(LockFault),
     /// A key of another kind than was said.
     KeyKind {
         /// What was said.
@@ -46,6 +49,7 @@ impl fmt::Display for CredentialFault {
             Self::NotAuthority => f.write_str("ca certificate lacks CA basic constraint, rejected"),
             Self::List(error) => error.fmt(f),
             Self::Key(error) => error.fmt(f),
+            Self::Locked(fault) => fault.fmt(f),
             Self::KeyKind { wanted, actual } => write!(f, "the key is {actual}, not {wanted}"),
             Self::TooMany { what, limit } => write!(f, "there are {limit} {what} already"),
         }

@@ -1,11 +1,11 @@
 //! A private key that we keep.
 
-use super::CredentialFault;
+use super::{CredentialFault, LockFault, locked};
 use ring::digest;
 use std::fmt;
 use std::sync::Arc;
 use tidegate_ike::auth::KeyKind;
-use tidegate_ike::crypto::pem::{self, PemError};
+use tidegate_ike::crypto::pem::{self, Locked, PemError};
 use tidegate_ike::crypto::{KeyError, RING, Secret, SigningKey};
 use x509_cert::der::Decode;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
@@ -26,8 +26,23 @@ pub struct StoredKey {
 impl StoredKey {
     /// Reads PKCS#1, PKCS#8 or SEC1, as PEM or DER.
     pub fn read(bytes: &[u8]) -> Result<Self, CredentialFault> {
-        let der = der(bytes).map_err(CredentialFault::Encoding)?;
-        let signer = (RING.load_key)(&der).map_err(CredentialFault::Key)?;
+        Self::of_der(&der(bytes).map_err(CredentialFault::Encoding)?)
+    }
+
+    /// The same, of a key that this passphrase may protect.
+    pub fn read_locked(bytes: &[u8], passphrase: &[u8]) -> Result<Self, CredentialFault> {
+        let locked = match pem::locked_private_key(bytes) {
+            // One that needs no passphrase may well be given one.
+            None => return Self::read(bytes),
+            Some(Locked::OldForm) => return Err(CredentialFault::Locked(LockFault::OldForm)),
+            Some(Locked::Der(der)) => der.map_err(CredentialFault::Encoding)?,
+        };
+        let key = locked::unlock(&locked, passphrase).map_err(CredentialFault::Locked)?;
+        Self::of_der(&key)
+    }
+
+    fn of_der(der: &[u8]) -> Result<Self, CredentialFault> {
+        let signer = (RING.load_key)(der).map_err(CredentialFault::Key)?;
         let malformed = CredentialFault::Key(KeyError::Malformed);
         let id = KeyId::of(signer.public_key()).ok_or_else(|| malformed.clone())?;
         let kind = KeyKind::of(signer.public_key()).map_err(|_| malformed)?;

@@ -27,12 +27,20 @@ fn secrets() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(word, 0..60).prop_map(|words| words.concat())
 }
 
+/// A key that a passphrase protects, by one round.
+const LOCKED: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n\
+MIGaMFYGCSqGSIb3DQEFDTBJMCgGCSqGSIb3DQEFDDAbBAgsLkMW4UFKOgIBATAM\n\
+BggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBAgQQ0RFalE6muYSvg3OJvix+XwRA5xIs\n\
+aqLLVHbIqOEQ7rGk2o6oRxs67pg5//OLHhR6bjt9m7fyHUCbFqeEolLYs4QCNVK/\n\
+4QeUDiSmcqXVEF8T6g==\n\
+-----END ENCRYPTED PRIVATE KEY-----\n";
+
 /// A PEM or DER text with some of its bytes exchanged.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     const KEY: &[u8] = include_bytes!("../../../../ike/tests/data/certs/moon-rsa.key");
     const CERTIFICATE: &[u8] = include_bytes!("../../../../ike/tests/data/certs/moon.pem");
     const LIST: &[u8] = include_bytes!("../../../../ike/tests/data/certs/crl-root.pem");
-    let base = prop_oneof![Just(KEY), Just(CERTIFICATE), Just(LIST)];
+    let base = prop_oneof![Just(KEY), Just(CERTIFICATE), Just(LIST), Just(LOCKED)];
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
     (base, changes, any::<prop::sample::Index>(), any::<bool>()).prop_map(|(base, changes, end, cut)| {
         let mut bytes = base.to_vec();
@@ -50,6 +58,7 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 fn read_all(bytes: &[u8]) {
     let _ = StoredCertificate::read(bytes).map(StoredCertificate::authority);
     let _ = StoredKey::read(bytes);
+    let _ = StoredKey::read_locked(bytes, b"x");
     let _ = StoredList::read(bytes);
     let _ = lines(bytes);
 }
@@ -80,4 +89,9 @@ proptest! {
     fn any_owner_is_read_or_refused(text in ".{0,60}") {
         let _ = text.parse::<Owner>();
     }
+}
+
+#[test]
+fn what_is_damaged_was_whole() {
+    assert!(StoredKey::read_locked(LOCKED, b"x").is_ok());
 }

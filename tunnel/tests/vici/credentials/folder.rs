@@ -9,10 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use tidegate::pki::{KeyChoice, RsaBits};
 use tidegate::vici::Credentials;
-use tidegate::vici::credentials::CredentialFault;
 use tidegate::vici::credentials::folder::{
     Entry, Folder, FolderFault, Found, Line, LineFault, Material, Problem, lines,
 };
+use tidegate::vici::credentials::{CredentialFault, LockFault};
 use tidegate::vici::sections::Method;
 use tidegate_ike::auth::LocalAuth;
 use tidegate_ike::identity::IdentityPattern;
@@ -176,6 +176,53 @@ fn every_form_of_key_and_certificate_is_read() {
     let absolute = place.path().join("ipsec.d/private/pkcs1.pem");
     write(&place, "ipsec.secrets", format!(": RSA \"{}\" \"no passphrase\"", absolute.display()));
     assert_eq!(Folder::new(place.path()).read().shelf.keys().len(), 1);
+}
+
+#[test]
+fn keys_that_a_passphrase_protects_are_opened_with_it() {
+    let place = Place::new();
+    let cloud = issue(&authority(CA), CLOUD, &[]);
+    let Some(plain) = openssl("pkey", cloud.key_pem.as_bytes()) else { return };
+    let lock = |how: &str| openssl(how, &plain).expect("as before");
+    let id = |found: &Found| found.shelf.keys().iter().map(|key| key.id()).collect::<Vec<_>>();
+    write(&place, "ipsec.d/private/tls.key", &plain);
+    write(&place, "ipsec.secrets", ": ECDSA tls.key");
+    let expected = id(&Folder::new(place.path()).read());
+    for how in [
+        "pkcs8 -topk8 -v2 aes-256-cbc -passout pass:open,sesame",
+        "pkcs8 -topk8 -v2 aes-192-cbc -v2prf hmacWithSHA512 -iter 5000 -passout pass:open,sesame",
+        "pkcs8 -topk8 -v2 aes-128-cbc -v2prf hmacWithSHA1 -passout pass:open,sesame",
+        "pkcs8 -topk8 -v2 aes-256-cbc -outform DER -passout pass:open,sesame",
+    ] {
+        write(&place, "ipsec.d/private/tls.key", lock(how));
+        for given in
+            ["\"open,sesame\"", "open,sesame", "'open,sesame' # with a comment", "0x6f70656e2c736573616d65"]
+        {
+            write(&place, "ipsec.secrets", format!(": ECDSA tls.key {given}"));
+            let found = Folder::new(place.path()).read();
+            assert_eq!((found.faults.as_slice(), id(&found)), (&[][..], expected.clone()), "{how}: {given}");
+        }
+        write(&place, "ipsec.secrets", ": ECDSA tls.key \"close\"");
+        let found = Folder::new(place.path()).read();
+        assert_eq!(problems(&found), [&Problem::Credential(CredentialFault::Locked(LockFault::Passphrase))]);
+        let told = found.faults[0].to_string();
+        assert!(told.contains("ipsec.d/private/tls.key: private key is encrypted"), "{told}");
+        assert!(!told.contains("close"));
+    }
+    // What has no passphrase, and what there is no way to open, is named.
+    for (how, line, fault) in [
+        ("pkcs8 -topk8 -v2 aes-256-cbc -passout pass:x", "", "private key is encrypted"),
+        ("pkcs8 -topk8 -v2 aes-256-cbc -passout pass:x", "%prompt", "private key is encrypted"),
+        ("pkcs8 -topk8 -v2 des3 -passout pass:x", "\"x\"", "1.2.840.113549.3.7"),
+        ("ec -aes256 -passout pass:x", "\"x\"", "older form"),
+    ] {
+        write(&place, "ipsec.d/private/tls.key", lock(how));
+        write(&place, "ipsec.secrets", format!(": ECDSA tls.key {line}"));
+        let found = Folder::new(place.path()).read();
+        assert!(found.shelf.keys().is_empty(), "{how}");
+        let told: Vec<_> = found.faults.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].contains("tls.key") && told[0].contains(fault), "{told:?}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tidegate_ike::crypto::Secret;
 use tidegate_ike::crypto::pem;
 use zeroize::Zeroizing;
 
@@ -179,9 +180,9 @@ impl Reading<'_> {
                     }
                 }
                 Entry::Credential { owners, material } => match material {
-                    Material::Key(file) => {
+                    Material::Key { file, passphrase } => {
                         let file = self.base.join("ipsec.d/private").join(file);
-                        self.key(&file);
+                        self.key(&file, passphrase.as_ref());
                     }
                     Material::Secret(secret) => {
                         let secret = SharedSecret::new(None, owners.clone(), secret.clone());
@@ -196,8 +197,13 @@ impl Reading<'_> {
         }
     }
 
-    fn key(&mut self, path: &Path) {
-        let read = self.private(path).and_then(|bytes| Ok(StoredKey::read(&bytes)?));
+    fn key(&mut self, path: &Path, passphrase: Option<&Secret>) {
+        let read = self.private(path).and_then(|bytes| {
+            Ok(match passphrase {
+                Some(passphrase) => StoredKey::read_locked(&bytes, passphrase)?,
+                None => StoredKey::read(&bytes)?,
+            })
+        });
         let before = self.before.keys.remove(path).or_else(|| self.now.keys.get(path).cloned());
         let Some(key) = self.or_before(path, read, before) else { return };
         let added = self.found.shelf.add_key(key.clone());

@@ -35,7 +35,12 @@ pub enum Entry {
 /// What somebody proves who it is by.
 pub enum Material {
     /// A private key in a file.
-    Key(String),
+    Key {
+        /// Its name.
+        file: String,
+        /// What protects it.
+        passphrase: Option<Secret>,
+    },
     /// A shared secret.
     Secret(Secret),
     /// Something that we have no use for.
@@ -109,7 +114,7 @@ fn material(line: &[u8], words: &[Word<'_>]) -> Result<Material, LineFault> {
     let name = kind.text()?.to_ascii_uppercase();
     match name.as_str() {
         "PSK" => secret(line, values).map(Material::Secret),
-        "RSA" | "ECDSA" | "PKCS8" => key(values),
+        "RSA" | "ECDSA" | "PKCS8" => key(line, values),
         _ => match UNSUPPORTED.into_iter().find(|known| *known == name) {
             Some(known) => Ok(Material::Unsupported(known)),
             None => Err(LineFault::Kind(kind.text()?.to_owned())),
@@ -117,14 +122,16 @@ fn material(line: &[u8], words: &[Word<'_>]) -> Result<Material, LineFault> {
     }
 }
 
-fn key(values: &[Word<'_>]) -> Result<Material, LineFault> {
-    match values {
-        [file] => Ok(Material::Key(file.text()?.to_owned())),
-        // Reading the key will tell if it takes a passphrase; one that does not may well be given one.
-        [file, _passphrase] => Ok(Material::Key(file.text()?.to_owned())),
-        [] => Err(LineFault::NoFile),
-        _ => Err(LineFault::Trailing),
-    }
+fn key(line: &[u8], values: &[Word<'_>]) -> Result<Material, LineFault> {
+    let (file, rest) = values.split_first().ok_or(LineFault::NoFile)?;
+    let passphrase = match rest {
+        [] => None,
+        // There is nobody to be asked.
+        [word] if word.is(b"%prompt") => None,
+        [word] if word.quoted || !word.bytes.is_empty() => Some(secret(line, rest)?),
+        _ => return Err(LineFault::Trailing),
+    };
+    Ok(Material::Key { file: file.text()?.to_owned(), passphrase })
 }
 
 /// In quotes the secret itself, else hexadecimal behind `0x`, base64 behind `0s`, or all that is left.
@@ -196,7 +203,7 @@ fn plain(line: &[u8], begin: usize) -> Word<'_> {
 impl fmt::Debug for Material {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Key(file) => f.debug_tuple("Key").field(file).finish(),
+            Self::Key { file, .. } => f.debug_struct("Key").field("file", file).finish_non_exhaustive(),
             Self::Secret(_) => f.debug_struct("Secret").finish_non_exhaustive(),
             Self::Unsupported(kind) => f.debug_tuple("Unsupported").field(kind).finish(),
         }
