@@ -11,7 +11,7 @@ use tokio::time::timeout;
 /// All of one file may take this long, whatever happens on the way.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// No file is longer.
-pub(super) const LONGEST: usize = 4 << 20;
+pub const LONGEST: usize = 4 << 20;
 
 /// One address of a server may take this long to be there.
 const CONNECTING: Duration = Duration::from_secs(3);
@@ -22,8 +22,10 @@ const LONGEST_LINE: usize = 4 << 10;
 
 /// What a server answers.
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+pub enum Answer {
+    /// The file.
     File(Vec<u8>),
+    /// That it is elsewhere.
     Elsewhere(String),
 }
 
@@ -66,7 +68,8 @@ fn request(uri: &Uri) -> String {
     )
 }
 
-async fn answer(stream: impl AsyncRead + Unpin) -> Result<Answer, FetchError> {
+/// Reads what a server answers to a request for a file.
+pub async fn answer(stream: impl AsyncRead + Unpin) -> Result<Answer, FetchError> {
     let mut reader = Reader { stream, buffer: Vec::new(), head_left: LONGEST_HEAD };
     let head = Head::read(&mut reader).await?;
     match (head.status, head.location) {

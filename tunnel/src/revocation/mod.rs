@@ -14,9 +14,11 @@
 //! a tunnel which is not there yet, they fail.
 
 mod cache;
-mod http;
+pub mod http;
 mod shelf;
 mod uri;
+
+pub use uri::Uri;
 
 use cache::{Cache, Place};
 use shelf::Shelf;

@@ -4,19 +4,20 @@ use super::FetchError;
 
 /// The address of something that can be had by HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Uri {
+pub struct Uri {
     /// A name or an address, without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub host: String,
+    /// 80 where none was written.
+    pub port: u16,
     /// Host and port as they were written.
-    pub(super) authority: String,
+    pub authority: String,
     /// Path and query.
-    pub(super) path: String,
+    pub path: String,
 }
 
 impl Uri {
     /// What stands in it goes into a request, so that nothing which could end a line or a word is taken.
-    pub(super) fn parse(text: &str) -> Result<Self, FetchError> {
+    pub fn parse(text: &str) -> Result<Self, FetchError> {
         let bad = || FetchError::Uri(text.escape_debug().to_string());
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(bad());
@@ -34,7 +35,7 @@ impl Uri {
     }
 
     /// Where an answer from here says to look instead.
-    pub(super) fn follow(&self, location: &str) -> Result<Self, FetchError> {
+    pub fn follow(&self, location: &str) -> Result<Self, FetchError> {
         match location.strip_prefix("//") {
             Some(rest) => Self::parse(&format!("http://{rest}")),
             None if location.starts_with('/') => Self::parse(&format!("http://{}{location}", self.authority)),
