@@ -1,6 +1,7 @@
 //! Writes the seed corpora under `seeds/` from messages of our own: `cargo run --example seeds` in `fuzz/`.
 
 mod packets;
+mod texts;
 
 use std::path::Path;
 use tidegate::vici::{Message, packet};
@@ -58,7 +59,9 @@ fn main() -> std::io::Result<()> {
     save("fragments", "too_long", &large)?;
     established()?;
     vici()?;
-    packets::save_all()
+    handshake()?;
+    packets::save_all()?;
+    texts::save_all()
 }
 
 /// Conversations with a peer that has the keys; `fuzz_targets/established.rs` says what a record is.
@@ -104,6 +107,38 @@ fn established() -> std::io::Result<()> {
         |more, first, bytes: &[u8]| record([5, 0, more], &PayloadChain { first, bytes: bytes.to_vec() });
     let parts = [part(0x12, chain.first, &chain.bytes[..half]), part(0x22, 0, &chain.bytes[half..])];
     save("established", "fragments", &parts.concat())
+}
+
+/// What happens on the way between two ends; `fuzz_targets/handshake.rs` says what a record is.
+fn handshake() -> std::io::Result<()> {
+    // The next datagram of A, and of B, as it is.
+    const ALONG: [u8; 5] = [0, 0, 0, 0, 0];
+    const BACK: [u8; 5] = [1, 0, 0, 0, 0];
+    // One octet of the next one becomes another.
+    let change = |back: u8, at: u8| [4 | back, 0, at, 1, 1, 0xff];
+    let lost = |back: u8| [8 | back, 0, 0, 0, 0];
+    let begins = |what: u8| [14, 0, 0, what, 0];
+    let later = [12, 0x20, 0, 0, 0];
+    let exchange = [ALONG, BACK].concat();
+    let stands = [&exchange[..], &exchange].concat();
+    for flavour in 0..7 {
+        save("handshake", &format!("flavour_{flavour}"), &[&[flavour], &stands[..], &exchange].concat())?;
+    }
+    let rows: [(&str, Vec<u8>); 9] = [
+        ("changed_request", [&change(0, 40)[..], &BACK, &ALONG].concat()),
+        ("changed_answer", [&ALONG[..], &change(1, 40), &ALONG].concat()),
+        ("changed_identity", [&exchange[..], &change(0, 9), &BACK].concat()),
+        ("changed_acceptance", [&exchange[..], &ALONG, &change(1, 60)].concat()),
+        ("lost", [&lost(0)[..], &later, &exchange, &lost(0), &later, &exchange].concat()),
+        ("rekeyed", [&stands[..], &begins(0), &exchange, &exchange].concat()),
+        ("child_rekeyed", [&stands[..], &begins(1), &change(0, 20), &BACK, &exchange].concat()),
+        ("reauthenticated", [&stands[..], &begins(3), &exchange, &exchange, &exchange].concat()),
+        ("ended", [&stands[..], &begins(2), &exchange, &begins(4), &exchange].concat()),
+    ];
+    for (name, row) in rows {
+        save("handshake", name, &[&[0], &row[..]].concat())?;
+    }
+    Ok(())
 }
 
 /// The SPI of the child that the target begins with.

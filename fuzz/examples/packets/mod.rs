@@ -15,7 +15,47 @@ pub(crate) fn save_all() -> std::io::Result<()> {
     open()?;
     selectors()?;
     segments()?;
-    icmp()
+    icmp()?;
+    worker()
+}
+
+/// Steps of two nodes; `fuzz_targets/worker.rs` says what they are.
+fn worker() -> std::io::Result<()> {
+    let behind_length = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes(), bytes].concat();
+    let device =
+        |virtio: VirtioHeader, packet: &[u8]| [&[0], &virtio.to_bytes()[..], &behind_length(packet)].concat();
+    let plain = |packet: &[u8]| device(VirtioHeader::default(), packet);
+    let segmentation = |kind| Some(Segmentation { kind, size: 100, header_length: 40, ecn: false });
+    let checksum = Some(PartialChecksum { start: 20, offset: 16 });
+    let long = VirtioHeader { checksum, segmentation: segmentation(SegmentKind::TcpV4) };
+    let (stream, datagram) = (tcp(true, ACK | PSH, 1, &[7; 300]), udp(false, b"data"));
+    let sealed = |next: u8, packet: &[u8]| {
+        [&[7], &behind_length(&[packet, &[1, 2, 2, next]].concat())[..], &[3]].concat()
+    };
+    let (carry, damage, again, reverse) = ([3, 20], [4, 0, 30, 9], [5], [6]);
+    let runs: [(&str, Vec<u8>); 9] = [
+        ("carried", [&plain(&stream)[..], &plain(&datagram), &carry].concat()),
+        ("super_packet", [&device(long, &stream)[..], &carry].concat()),
+        ("twice", [&plain(&stream)[..], &again, &carry, &carry].concat()),
+        ("late", [&plain(&datagram)[..], &plain(&stream), &reverse, &carry].concat()),
+        ("damaged", [&plain(&datagram)[..], &damage, &plain(&stream), &carry].concat()),
+        (
+            "by_hand",
+            [sealed(4, &stream), sealed(41, &datagram), sealed(59, &[]), sealed(4, &datagram)].concat(),
+        ),
+        ("held", [&[11, 0][..], &plain(&datagram), &[8, 1, 0], &[11, 1], &[8, 1, 0], &carry].concat()),
+        ("narrow", [&[9, 2, 0x80][..], &plain(&stream), &plain(&datagram), &carry].concat()),
+        ("refused", [&[11, 2][..], &plain(&stream), &[11, 3], &plain(&stream), &[10, 1], &carry].concat()),
+    ];
+    for (name, steps) in runs {
+        for shape in [0, 3, 12] {
+            save("worker", &format!("{name}_{shape}"), &[&[shape], &steps[..]].concat())?;
+        }
+    }
+    let junk =
+        [&[2, 3][..], &behind_length(&[0; 40]), &[2, 0], &behind_length(&[9; 40]), &[2, 2, 0, 1, 0xff]]
+            .concat();
+    save("worker", "junk", &[&[3], &junk[..]].concat())
 }
 
 fn open() -> std::io::Result<()> {

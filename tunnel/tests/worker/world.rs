@@ -230,7 +230,8 @@ fn connect(
     id
 }
 
-fn params(from: u8, spi: Spi, wish: &Wish) -> Params {
+/// What is sealed from here.
+pub(crate) fn params(from: u8, spi: Spi, wish: &Wish) -> Params {
     let suite = Suite::aead(Cipher::AesGcm16(AesKey::Bits128)).unwrap();
     let key: Vec<u8> = (from..).take(suite.encryption_key_len()).collect();
     Params {
