@@ -4,7 +4,7 @@
 #   PREFIX=/usr/local        where it goes
 #   LIBDIR=$PREFIX/lib       where libraries go
 #   DESTDIR=                 in front of all that, for packages
-#   FROM=target/release      where libtidegate.so and libtidegate.a are
+#   FROM=target/release      where libtidegate_ffi.so and libtidegate_ffi.a are
 #
 # `cargo cinstall` does the same for those who have cargo-c.
 set -eu
@@ -17,9 +17,9 @@ version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$he
 
 install -d "$destdir$prefix/include" "$destdir$libdir/pkgconfig"
 install -m 644 "$here/include/tidegate.h" "$destdir$prefix/include/tidegate.h"
-install -m 644 "$from/libtidegate.a" "$destdir$libdir/libtidegate.a"
+install -m 644 "$from/libtidegate_ffi.a" "$destdir$libdir/libtidegate.a"
 # The loader looks for the name of the interface, the linker for the plain one.
-install -m 755 "$from/libtidegate.so" "$destdir$libdir/libtidegate.so.1.0.0"
+install -m 755 "$from/libtidegate_ffi.so" "$destdir$libdir/libtidegate.so.1.0.0"
 ln -sf libtidegate.so.1.0.0 "$destdir$libdir/libtidegate.so.1"
 ln -sf libtidegate.so.1 "$destdir$libdir/libtidegate.so"
 sed -e "s|@PREFIX@|$prefix|" -e "s|@LIBDIR@|$libdir|" -e "s|@VERSION@|$version|" "$here/tidegate.pc.in" \

@@ -142,7 +142,7 @@ fn what_is_installed_is_found_by_pkg_config() {
     let folder = Folder::new();
     let prefix = folder.path("usr");
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let built = library("libtidegate.so");
+    let built = library("libtidegate_ffi.so");
     let from = built.parent().expect("it is in a folder");
     succeed(Command::new("sh").arg(here.join("install.sh")).env("PREFIX", &prefix).env("FROM", from));
     let mut ask = Command::new("pkg-config");
@@ -160,17 +160,18 @@ fn what_is_installed_is_found_by_pkg_config() {
 fn python_uses_the_library_by_its_foreign_functions() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tidegate.py");
     let mut command = Command::new("python3");
-    let said = succeed(command.arg(example).env("TIDEGATE_LIBRARY", library("libtidegate.so")));
+    let said = succeed(command.arg(example).env("TIDEGATE_LIBRARY", library("libtidegate_ffi.so")));
     assert!(said.ends_with("through the tunnel: hello\n"), "{said}");
 }
 
 #[test]
 fn the_shared_library_has_its_name_and_shows_nothing_but_its_own() {
-    let symbols = succeed(Command::new("nm").args(["-D", "--defined-only"]).arg(library("libtidegate.so")));
+    let symbols =
+        succeed(Command::new("nm").args(["-D", "--defined-only"]).arg(library("libtidegate_ffi.so")));
     let names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
     assert!(names.contains(&"tidegate_manager_new"), "{names:?}");
     let others: Vec<_> = names.iter().filter(|name| !name.starts_with("tidegate_")).collect();
     assert!(others.is_empty(), "{others:?}");
-    let dynamic = succeed(Command::new("readelf").arg("-d").arg(library("libtidegate.so")));
+    let dynamic = succeed(Command::new("readelf").arg("-d").arg(library("libtidegate_ffi.so")));
     assert!(dynamic.contains("Library soname: [libtidegate.so.1]"), "{dynamic}");
 }

@@ -35,9 +35,9 @@ impl Folder {
         let folder = env::temp_dir().join(format!("tidegate-ffi-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         for (name, file) in [
-            ("libtidegate.so", "libtidegate.so"),
-            ("libtidegate.so.1", "libtidegate.so"),
-            ("libtidegate.a", "libtidegate.a"),
+            ("libtidegate.so", "libtidegate_ffi.so"),
+            ("libtidegate.so.1", "libtidegate_ffi.so"),
+            ("libtidegate.a", "libtidegate_ffi.a"),
         ] {
             symlink(library(file), folder.join(name)).expect("a link");
         }
