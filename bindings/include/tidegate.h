@@ -142,6 +142,25 @@ typedef uint32_t tidegate_routes;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// Where revocation lists come from that a peer's chain takes.
+enum tidegate_lists
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // From where certificates say, by HTTP, besides those that the configuration names. `lists_folder` keeps them.
+  TIDEGATE_LISTS_FETCHED = 0,
+  // From the configuration alone: nothing is fetched.
+  TIDEGATE_LISTS_GIVEN = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum tidegate_lists tidegate_lists;
+#else
+typedef uint32_t tidegate_lists;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 // What kind of event it is. There may be new ones in later versions: leave out what is not known.
 enum tidegate_event_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -254,6 +273,13 @@ enum tidegate_action
   TIDEGATE_ACTION_REKEY = 3,
   // Take down here at once. The peer is told once, and not waited for.
   TIDEGATE_ACTION_TERMINATE_BY_FORCE = 4,
+  // Have both ends of IKE SAs prove anew who they are: new SAs stand before the old ones go.
+  TIDEGATE_ACTION_REAUTHENTICATE = 5,
+  // Let traffic set children up, or put the rules of those in force that pass or drop it. Needs a name, as to set
+  // up does.
+  TIDEGATE_ACTION_INSTALL = 6,
+  // Undo what Install and a start on traffic do. SAs that stand stay. Needs a name too.
+  TIDEGATE_ACTION_UNINSTALL = 7,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -479,15 +505,16 @@ struct tidegate_engine_options {
   tidegate_random_function random;
 };
 
-// What is to be set up, taken down or given new keys. What is said of these narrows it; a field that is 0 or
-// empty says nothing.
+// What an action is about. What is said of these narrows it; a field that is 0 or empty says nothing.
 //
 // - `connection` alone: the connection with all its children.
 // - `child`, with or without `connection`: a child, or all of that name.
-// - `ike_sa`: an IKE SA by its number. Not to be set up.
-// - `spi`: a child SA by its inbound SPI. Not to be set up.
-// - `reqid`: all child SAs of this number. Not to be set up.
-// - nothing at all: everything. Not to be set up.
+// - `ike_sa`: an IKE SA by its number.
+// - `spi`: a child SA by its inbound SPI.
+// - `reqid`: all child SAs of this number.
+// - nothing at all: everything.
+//
+// To set up, to install and to uninstall, a connection or child has to be named.
 struct tidegate_target {
   // sizeof(struct tidegate_target)
   size_t size;
@@ -631,8 +658,10 @@ struct tidegate_options {
   // How many threads carry packets, up to 64: 1 for both directions, or as many as there are, shared between
   // them. 0 for what [node] workers says.
   uint32_t packet_threads;
-  // Always 0.
-  uint32_t reserved;
+  // TIDEGATE_LISTS
+  uint32_t lists;
+  // Where revocation lists that were fetched are kept for the next manager; empty for nowhere but in memory.
+  struct tidegate_text lists_folder;
   // Handed to both functions. They may be called on any thread.
   void *context;
   // Takes events; NULL where they are asked for by `tidegate_manager_next_event`.
@@ -1264,7 +1293,7 @@ tidegate_code tidegate_manager_unload_pool(const struct tidegate_manager *manage
 
 // Does what `action` (TIDEGATE_ACTION) says, and waits until it is done or has failed, but for no more than so many
 // milliseconds; 0 for as long as it takes. What is not done then goes on. `*count`, unless that is NULL, becomes
-// the number of SAs that were taken down or given new keys.
+// the number of SAs that were taken down, given new keys or replaced.
 tidegate_code tidegate_manager_run(const struct tidegate_manager *manager,
                                    uint32_t action,
                                    const struct tidegate_target *target,
@@ -1423,7 +1452,7 @@ tidegate_code tidegate_manager_unload_pool(const struct tidegate_manager *manage
 
 // Does what `action` (TIDEGATE_ACTION) says, and waits until it is done or has failed, but for no more than so many
 // milliseconds; 0 for as long as it takes. What is not done then goes on. `*count`, unless that is NULL, becomes
-// the number of SAs that were taken down or given new keys.
+// the number of SAs that were taken down, given new keys or replaced.
 tidegate_code tidegate_manager_run(const struct tidegate_manager *manager,
                                    uint32_t action,
                                    const struct tidegate_target *target,

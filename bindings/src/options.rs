@@ -19,6 +19,7 @@ use tunnel::driver::packets::Threads;
 use tunnel::io::Device;
 use tunnel::io::descriptor::Descriptor;
 use tunnel::keylog::KeyLog;
+use tunnel::revocation::Fetcher;
 use tunnel::setup;
 
 /// Where inner packets come from and go to.
@@ -47,6 +48,16 @@ pub enum tidegate_routes {
     Config = 0,
     /// They are the embedder's: what it sends into the device is what there is.
     None = 1,
+}
+
+/// Where revocation lists come from that a peer's chain takes.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum tidegate_lists {
+    /// From where certificates say, by HTTP, besides those that the configuration names. `lists_folder` keeps them.
+    Fetched = 0,
+    /// From the configuration alone: nothing is fetched.
+    Given = 1,
 }
 
 /// Any free port.
@@ -92,8 +103,10 @@ pub struct tidegate_options {
     /// How many threads carry packets, up to 64: 1 for both directions, or as many as there are, shared between
     /// them. 0 for what [node] workers says.
     pub packet_threads: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// TIDEGATE_LISTS
+    pub lists: u32,
+    /// Where revocation lists that were fetched are kept for the next manager; empty for nowhere but in memory.
+    pub lists_folder: tidegate_text,
     /// Handed to both functions. They may be called on any thread.
     pub context: *mut c_void,
     /// Takes events; NULL where they are asked for by `tidegate_manager_next_event`.
@@ -174,6 +187,10 @@ pub(crate) unsafe fn builder(
         routes.mtu = Some(settings.mtu.into());
         builder = builder.routes(routes);
     }
+    // SAFETY: as for this function.
+    if let Some(fetcher) = unsafe { fetcher(options) }? {
+        builder = builder.revocation_lists(fetcher);
+    }
     if let Some(folder) = &configuration.node.key_log {
         builder = builder.key_sink(Box::new(KeyLog::open(folder).map_err(Failure::system)?));
     }
@@ -238,6 +255,20 @@ fn keeps_routes(options: &tidegate_options) -> Result<bool, Failure> {
         0 => Ok(true),
         1 => Ok(false),
         other => Err(Failure::argument(format_args!("there is no way {other} of keeping routes"))),
+    }
+}
+
+/// # Safety
+///
+/// The folder's name is there during this call.
+unsafe fn fetcher(options: &tidegate_options) -> Result<Option<Fetcher>, Failure> {
+    // SAFETY: as for this function.
+    let folder = unsafe { options.lists_folder.read("the folder of revocation lists") }?;
+    match options.lists {
+        0 => Ok(Some(Fetcher::new((!folder.is_empty()).then(|| folder.into())))),
+        1 if folder.is_empty() => Ok(None),
+        1 => Err(Failure::argument("a folder for revocation lists, and none are to be fetched")),
+        other => Err(Failure::argument(format_args!("there is no way {other} to revocation lists"))),
     }
 }
 

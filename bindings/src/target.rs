@@ -7,15 +7,16 @@ use std::sync::Arc;
 use tidegate_esp::Spi;
 use tunnel::engine::{Selection, Target};
 
-/// What is to be set up, taken down or given new keys. What is said of these narrows it; a field that is 0 or
-/// empty says nothing.
+/// What an action is about. What is said of these narrows it; a field that is 0 or empty says nothing.
 ///
 /// - `connection` alone: the connection with all its children.
 /// - `child`, with or without `connection`: a child, or all of that name.
-/// - `ike_sa`: an IKE SA by its number. Not to be set up.
-/// - `spi`: a child SA by its inbound SPI. Not to be set up.
-/// - `reqid`: all child SAs of this number. Not to be set up.
-/// - nothing at all: everything. Not to be set up.
+/// - `ike_sa`: an IKE SA by its number.
+/// - `spi`: a child SA by its inbound SPI.
+/// - `reqid`: all child SAs of this number.
+/// - nothing at all: everything.
+///
+/// To set up, to install and to uninstall, a connection or child has to be named.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tidegate_target {
@@ -72,7 +73,7 @@ impl Wanted {
         match self {
             Self { child: Some(child), connection, .. } => Ok(Target::Child { connection, child }),
             Self { connection: Some(connection), .. } => Ok(Target::Connection(connection)),
-            _ => Err(Failure::argument("name the connection or child to set up")),
+            _ => Err(Failure::argument("name the connection or child that is meant")),
         }
     }
 

@@ -18,7 +18,7 @@ use tidegate_esp::Encapsulation;
 use tidegate_esp::segment::Offloads;
 use tidegate_esp::virtio::VirtioHeader;
 use tidegate_ike::crypto::{RING, Random};
-use tidegate_ike::{Job, JobDone, Now, Time, Transmit};
+use tidegate_ike::{ApiMisuse, Job, JobDone, Now, Time, Transmit};
 use tunnel::action::{Action, LookupId, Outcome, Ticket};
 use tunnel::config::{Configuration, NamedConnection};
 use tunnel::driver::mailbox::LostMail;
@@ -141,6 +141,18 @@ impl Driver {
 
     pub(super) fn rekey(&mut self, now: Now, selection: &Selection) -> u64 {
         self.ask(now, |engine, ticket| engine.rekey(now, selection, ticket))
+    }
+
+    pub(super) fn reauthenticate(&mut self, now: Now, selection: &Selection) -> u64 {
+        self.ask(now, |engine, ticket| engine.reauthenticate(now, selection, ticket))
+    }
+
+    pub(super) fn install(&mut self, now: Now, target: &Target) -> u64 {
+        self.do_at_once(now, |engine| engine.install(now, target))
+    }
+
+    pub(super) fn uninstall(&mut self, now: Now, target: &Target) -> u64 {
+        self.do_at_once(now, |engine| engine.uninstall(now, target))
     }
 
     pub(super) fn shutdown(&mut self, now: Now) -> u64 {
@@ -270,6 +282,15 @@ impl Driver {
         self.last_ticket += 1;
         ask(&mut self.engine, Ticket(self.last_ticket));
         self.follow_up(now);
+        self.last_ticket
+    }
+
+    /// What the engine says nothing more of: its end is told here.
+    fn do_at_once(&mut self, now: Now, act: impl FnOnce(&mut Engine) -> Result<(), ApiMisuse>) -> u64 {
+        self.last_ticket += 1;
+        let outcome = act(&mut self.engine);
+        self.follow_up(now);
+        self.tell_surely(tidegate_event::done(self.last_ticket, outcome.map(|()| 0).map_err(Failure::from)));
         self.last_ticket
     }
 

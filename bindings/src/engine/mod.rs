@@ -161,6 +161,9 @@ pub unsafe extern "C" fn tidegate_engine_begin(
             2 => driver.terminate(now, &wanted.selection(), Manner::Ask),
             3 => driver.rekey(now, &wanted.selection()),
             4 => driver.terminate(now, &wanted.selection(), Manner::Force),
+            5 => driver.reauthenticate(now, &wanted.selection()),
+            6 => driver.install(now, &wanted.target()?),
+            7 => driver.uninstall(now, &wanted.target()?),
             action => return Err(Failure::argument(format_args!("there is no action {action}"))),
         };
         // SAFETY: the caller's room for a number.

@@ -35,6 +35,13 @@ pub enum tidegate_action {
     Rekey = 3,
     /// Take down here at once. The peer is told once, and not waited for.
     TerminateByForce = 4,
+    /// Have both ends of IKE SAs prove anew who they are: new SAs stand before the old ones go.
+    Reauthenticate = 5,
+    /// Let traffic set children up, or put the rules of those in force that pass or drop it. Needs a name, as to set
+    /// up does.
+    Install = 6,
+    /// Undo what Install and a start on traffic do. SAs that stand stay. Needs a name too.
+    Uninstall = 7,
 }
 
 /// Starts an engine: opens its device and sockets, starts its threads, loads the connections of its configuration.
@@ -178,7 +185,7 @@ pub unsafe extern "C" fn tidegate_manager_unload_pool(
 
 /// Does what `action` (TIDEGATE_ACTION) says, and waits until it is done or has failed, but for no more than so many
 /// milliseconds; 0 for as long as it takes. What is not done then goes on. `*count`, unless that is NULL, becomes
-/// the number of SAs that were taken down or given new keys.
+/// the number of SAs that were taken down, given new keys or replaced.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_manager_run(
     manager: *const tidegate_manager,
@@ -452,6 +459,9 @@ enum Request {
     Initiate(tunnel::engine::Target),
     Terminate(tunnel::engine::Selection, Manner),
     Rekey(tunnel::engine::Selection),
+    Reauthenticate(tunnel::engine::Selection),
+    Install(tunnel::engine::Target),
+    Uninstall(tunnel::engine::Target),
 }
 
 /// # Safety
@@ -467,6 +477,9 @@ unsafe fn request(action: u32, target: *const tidegate_target) -> Result<Request
         2 => Ok(Request::Terminate(wanted.selection(), Manner::Ask)),
         3 => Ok(Request::Rekey(wanted.selection())),
         4 => Ok(Request::Terminate(wanted.selection(), Manner::Force)),
+        5 => Ok(Request::Reauthenticate(wanted.selection())),
+        6 => Ok(Request::Install(wanted.target()?)),
+        7 => Ok(Request::Uninstall(wanted.target()?)),
         action => Err(Failure::argument(format_args!("there is no action {action}"))),
     }
 }
@@ -477,6 +490,9 @@ impl Request {
             Self::Initiate(target) => manager.initiate(target).await.map(|()| 0),
             Self::Terminate(selection, manner) => manager.terminate(selection, manner).await,
             Self::Rekey(selection) => manager.rekey(selection).await,
+            Self::Reauthenticate(selection) => manager.reauthenticate(selection).await,
+            Self::Install(target) => manager.install(target).await.map(|()| 0),
+            Self::Uninstall(target) => manager.uninstall(target).await.map(|()| 0),
         }
     }
 }

@@ -112,6 +112,13 @@ static void configurations(void) {
   FAILS(TIDEGATE_CODE_ARGUMENT, tidegate_manager_new(&options, &manager, &error));
   options.device_fd = 1000;
   FAILS(TIDEGATE_CODE_SYSTEM, tidegate_manager_new(&options, &manager, &error));
+  options.device = TIDEGATE_DEVICE_NONE;
+  options.lists = 9;
+  FAILS(TIDEGATE_CODE_ARGUMENT, tidegate_manager_new(&options, &manager, &error));
+  // A place for what is not to be had.
+  options.lists = TIDEGATE_LISTS_GIVEN;
+  options.lists_folder = tidegate_text_of("crls");
+  FAILS(TIDEGATE_CODE_ARGUMENT, tidegate_manager_new(&options, &manager, &error));
 }
 
 // A descriptor of ours as the device: what is written into the other end is taken for a packet, and this one, which
@@ -201,6 +208,12 @@ static void managers(void) {
   FAILS(TIDEGATE_CODE_NOT_FOUND,
         tidegate_manager_run(manager, TIDEGATE_ACTION_INITIATE, &target, 0, NULL, &error));
   FAILS(TIDEGATE_CODE_ARGUMENT, tidegate_manager_run(manager, 9, &target, 0, NULL, &error));
+  FAILS(TIDEGATE_CODE_NOT_FOUND,
+        tidegate_manager_run(manager, TIDEGATE_ACTION_INSTALL, &target, 0, NULL, &error));
+  FAILS(TIDEGATE_CODE_NOT_FOUND,
+        tidegate_manager_run(manager, TIDEGATE_ACTION_UNINSTALL, &target, 0, NULL, &error));
+  FAILS(TIDEGATE_CODE_NOT_FOUND,
+        tidegate_manager_run(manager, TIDEGATE_ACTION_REAUTHENTICATE, &target, 0, NULL, &error));
   target.spi = 0x1000;
   FAILS(TIDEGATE_CODE_ARGUMENT,
         tidegate_manager_run(manager, TIDEGATE_ACTION_REKEY, &target, 0, NULL, &error));
