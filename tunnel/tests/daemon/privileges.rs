@@ -19,8 +19,12 @@ struct Daemon(Child);
 
 impl Daemon {
     fn start(folder: &Folder, command: &mut Command) -> Self {
+        Self::start_saying(folder, command, Stdio::inherit())
+    }
+
+    fn start_saying(folder: &Folder, command: &mut Command, stderr: impl Into<Stdio>) -> Self {
         let (config, socket) = (folder.path("tidegate.toml"), folder.path("vici.sock"));
-        command.args(["run", "--config"]).arg(&config).stderr(Stdio::inherit()).env_remove("NOTIFY_SOCKET");
+        command.args(["run", "--config"]).arg(&config).stderr(stderr).env_remove("NOTIFY_SOCKET");
         let daemon = Self(command.spawn().expect("it was built"));
         let deadline = Instant::now() + Duration::from_secs(20);
         while UnixStream::connect(&socket).is_err() {
@@ -154,6 +158,24 @@ fn memory_stays_out_of_core_dumps_and_of_swap_space_where_that_is_allowed() {
     // Pages that are not in use are not brought in by that.
     let resident = thread["VmRSS"].trim_end_matches(" kB").parse::<u64>().expect("a number");
     assert!(resident < 32 * 1024, "{resident} kB");
+}
+
+/// Root lifts the limit, unless it may not: then nothing is locked, as to run into the limit would be worse.
+#[test]
+fn where_memory_cannot_be_locked_the_daemon_runs_and_says_so() {
+    if !is_root() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("tidegate.toml", &folder.configuration(&["one"]));
+    let said = fs::File::create(folder.path("said")).expect("a folder of our own");
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-sys_resource", "prlimit", "--memlock=65536:65536", BINARY]);
+    let mut daemon = Daemon::start_saying(&folder, &mut command, said);
+    assert_eq!(daemon.threads()[0]["VmLck"], "0 kB");
+    daemon.end();
+    let said = fs::read_to_string(folder.path("said")).expect("it said something");
+    assert!(said.contains("no more than 65536 bytes may be locked"), "{said}");
 }
 
 #[test]

@@ -175,6 +175,22 @@ async fn a_reload_says_what_it_has_done() {
     daemon.shut_down().await;
 }
 
+/// However it has come to its end: whoever starts daemons is to start another one.
+#[tokio::test]
+async fn a_daemon_whose_engine_has_ended_ends_with_an_error() {
+    let folder = Folder::new();
+    folder.write("tidegate.toml", &folder.configuration(&["one"]));
+    let options = RunOptions { config: Some(folder.path("tidegate.toml")), vici: None, charon_compat: None };
+    let configuration = options.configuration().expect("it makes sense");
+    let mut daemon = Daemon::start(options, configuration).await.expect("it starts");
+    daemon.manager().clone().shutdown().await;
+    let patience = std::time::Duration::from_secs(10);
+    let served = tokio::time::timeout(patience, daemon.serve(std::future::pending())).await;
+    let error = served.expect("it does not hang").expect_err("nothing has told it to stop");
+    assert!(matches!(error, RunError::Stopped), "{error}");
+    tokio::time::timeout(patience, daemon.shut_down()).await.expect("nor does its end");
+}
+
 #[tokio::test]
 async fn a_control_socket_that_cannot_be_had_is_told() {
     let folder = Folder::new();

@@ -3,12 +3,21 @@
 
 mod support;
 
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use support::{Node, Side, packet, rekeyed, up};
 use tidegate::connection::{Child, Start};
+use tidegate::driver::packets::Threads;
 use tidegate::engine::{Manner, Selection, Target};
+use tidegate::io::Device;
+use tidegate::io::descriptor::Descriptor;
 use tidegate::mesh::{Endpoint, Mesh, Role};
-use tidegate::{Error, TunnelManager};
+use tidegate::{Error, Event, TunnelManager};
+use tidegate_esp::virtio::VirtioHeader;
 use tidegate_esp::{AddressRange, Params};
 use tidegate_ike::connection::AddressRequest;
 use tidegate_ike::keys::{Disclosed, KeySink};
@@ -159,6 +168,66 @@ async fn an_engine_that_panics_says_that_it_has_stopped() {
     tokio::time::timeout(support::PATIENCE, over).await.expect("nobody waits for events for ever");
     assert!(!a.manager.is_running());
     assert!(matches!(a.manager.status().await, Err(Error::Stopped)));
+}
+
+/// A device like another, whose first packet has a defect of ours come to light.
+struct Defective {
+    device: Descriptor,
+    reads: AtomicU32,
+}
+
+impl Device for Defective {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+
+    fn read(&self, buffer: &mut [u8]) -> io::Result<(VirtioHeader, usize)> {
+        let read = self.device.read(buffer)?;
+        assert!(self.reads.fetch_add(1, Ordering::Relaxed) > 0, "as the test wants it");
+        Ok(read)
+    }
+
+    fn write(&self, virtio: &VirtioHeader, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        self.device.write(virtio, parts)
+    }
+
+    fn mtu(&self) -> usize {
+        self.device.mtu()
+    }
+}
+
+#[tokio::test]
+async fn a_packet_thread_that_panics_goes_on_says_so_and_keeps_every_sa() {
+    let b = Node::start(22).await;
+    let (inside, device) = UnixDatagram::pair().unwrap();
+    let device = Descriptor::new(device.into(), 1400).unwrap();
+    let device = Arc::new(Defective { device, reads: AtomicU32::new(0) });
+    let mut a = Node::start_with(21, |builder| builder.device(device).threads(Threads::PerDirection)).await;
+    a.inside = inside;
+    a.inside.set_nonblocking(true).unwrap();
+    b.manager.load(b.connection_with(&a, Child::new)).await.unwrap();
+    a.manager.load(a.connection_with(&b, Child::new)).await.unwrap();
+    a.manager.initiate(Target::Connection("to-22".into())).await.unwrap();
+    let sas = async || a.manager.status().await.unwrap()[0].sas.iter().map(|sa| sa.id).collect::<Vec<_>>();
+    let (before, mut events) = (sas().await, a.manager.events());
+
+    a.inside.send(&packet(&a, &b, b"lost")).unwrap();
+    let trouble = |event| match event {
+        Event::Trouble { area, message } => Some((area, message)),
+        _ => None,
+    };
+    let (area, message) = support::until(&mut events, trouble).await;
+    assert_eq!(area, "packets");
+    assert!(message.contains("tidegate-out panicked and goes on: as the test wants it"), "{message}");
+
+    let sent = packet(&a, &b, b"after it");
+    a.inside.send(&sent).unwrap();
+    assert_eq!(b.receive().await, sent);
+    let back = packet(&b, &a, b"and back");
+    b.inside.send(&back).unwrap();
+    assert_eq!(a.receive().await, back);
+    assert_eq!(sas().await, before);
+    assert_eq!(a.manager.counters().await.unwrap().totals["packet_thread_restarts"], 1);
 }
 
 /// A traveller asks for an address, and its stack has it as long as the tunnel stands.
