@@ -192,6 +192,15 @@ impl<'a> SaStatus<'a> {
         self.established().map_or(&[], |sa| &sa.virtual_addresses)
     }
 
+    /// The IKE SA that it takes the place of, until that has happened; it may be gone by then.
+    pub fn replaces(&self) -> Option<SaId> {
+        match &self.sa.state {
+            State::Initiating(attempt) => attempt.replaces(),
+            State::Established(sa) => sa.replaces,
+            _ => None,
+        }
+    }
+
     /// What it will do next, and when.
     pub fn next(&self) -> Option<(Time, Timer)> {
         self.sa.frame.timers.next()

@@ -192,6 +192,11 @@ impl Attempt {
         &self.goal.connection
     }
 
+    /// The IKE SA that it is to replace.
+    pub(crate) fn replaces(&self) -> Option<SaId> {
+        self.goal.replaces
+    }
+
     /// The IKE SA that it is to replace has itself a successor now.
     pub(crate) fn replaces_instead(&mut self, old: SaId) {
         self.goal.replaces = Some(old);

@@ -115,7 +115,10 @@ impl Engine {
         }
         self.dirty.insert(name);
         self.tell_ike_up(sa, &who);
-        self.settle_with_others(sa);
+        match ours && self.is_one_too_many(sa) {
+            true => self.close_sa(sa),
+            false => self.settle_with_others(sa),
+        }
     }
 
     /// Whoever looks why a connection is down is told about the peer's attempts too. A connection that is up

@@ -38,6 +38,18 @@ impl Engine {
         self.settle_for(winner);
     }
 
+    /// Whether we have set up another one with the same peer, which this one is not to take the place of. Of two
+    /// attempts both may succeed: one to replace an IKE SA that has gone in the meantime, and one since then.
+    pub(super) fn is_one_too_many(&self, sa: SaId) -> bool {
+        let Some(known) = self.sas.get(&sa) else { return false };
+        let replaced = self.ike.status(sa).and_then(|sa| sa.replaces());
+        self.of_peer(&known.peer).filter(|other| *other != sa && Some(*other) != replaced).any(|other| {
+            let stands = self.ike.status(other).is_some_and(|sa| sa.phase() == SaPhase::Established);
+            let same = |other: &super::Sa| other.link == known.link && other.ours && !other.condemned;
+            stands && self.sas.get(&other).is_some_and(same)
+        })
+    }
+
     /// A winner may have got all that the loser has.
     pub(super) fn settle_for(&mut self, winner: SaId) {
         let Some(known) = self.sas.get(&winner) else { return };

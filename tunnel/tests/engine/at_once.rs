@@ -1,12 +1,14 @@
 //! Two ends that begin at the same time end with one set of SAs.
 
 use crate::node::EngineNode;
-use crate::world::{ONE, TWO, World, ask, assert_one_set, pair, tell, wait_for, world};
+use crate::world::{ONE, TWO, World, address, ask, assert_one_set, pair, tell, wait_for, world};
 use tidegate::action::Outcome;
 use tidegate::connection::{After, Connection, Start};
-use tidegate::engine::Target;
+use tidegate::engine::{Selection, Target};
+use tidegate::event::Event;
+use tidegate_ike::Event as Ike;
 use tidegate_ike::narrow::ConfiguredSelector;
-use tidegate_sim::{Chance, Conditions, MILLISECOND, NodeId, SECOND, SimRandom, for_each_seed};
+use tidegate_sim::{Chance, Conditions, MILLISECOND, NodeId, SECOND, SimRandom, Way, for_each_seed};
 
 /// A connection with a second child.
 fn with_more(between: crate::world::Between, start: Start, after: After) -> Connection {
@@ -39,7 +41,7 @@ fn both_begin(
 }
 
 fn add_seeded(world: &mut World, seed: u64, n: u8) -> NodeId {
-    let address = crate::world::address(n);
+    let address = address(n);
     world.add(EngineNode::new(seed * 2 + u64::from(n), address), &[address])
 }
 
@@ -123,4 +125,28 @@ fn both_ask_for_the_same_child_on_one_ike_sa_and_one_is_left() {
         world.run_for(30 * SECOND);
         assert_one_set(&mut world, a, b);
     });
+}
+
+//  a                         b
+//  ├── IKE SA ───────────────┤
+//  ├── liveness ──────> X
+//  ├── reauthentication > X
+//  └─ the IKE SA is dead
+//  ├── another IKE SA ───────┤
+//  ├── reauthentication ─────┤ repeated: nothing is left that it could replace
+#[test]
+fn a_reauthentication_that_outlives_its_ike_sa_leaves_one() {
+    let (mut world, a, b) = pair(5, ONE.kept_up(), TWO.passive());
+    world.run_for(5 * SECOND);
+    let cut = world.network.cut(&[address(1)], &[address(2)], Way::Both);
+    // It is asked after ten seconds, and has half a minute to answer.
+    world.run_for(32 * SECOND);
+    ask(&mut world, a, |engine, now, ticket| engine.reauthenticate(now, &Selection::All, ticket));
+    world.run_for(5 * SECOND);
+    assert!(world.node(a).standing(world.now(), "to-2").is_empty(), "it is given up");
+    world.network.heal(cut);
+    world.run_for(40 * SECOND);
+    let stood = |(_, event): &&(u64, Event)| matches!(event, Event::Ike(Ike::IkeEstablished { .. }));
+    assert_eq!(world.node(b).events.iter().filter(stood).count(), 3, "both attempts have succeeded");
+    assert_one_set(&mut world, a, b);
 }
