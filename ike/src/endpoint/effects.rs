@@ -196,6 +196,13 @@ impl Endpoint {
             }
             None => (Arc::clone(connection), standing.map(|child| Arc::clone(&child.config)).collect()),
         };
+        // RFC 4555 §3.5: only whoever has set an IKE SA up may move it, and it is the other end that had a reason
+        // to: one behind a NAT perhaps. Without MOBIKE we follow it to where its packets come from.
+        let mobike = established.origin == Role::Initiator && established.connection.mobike;
+        let connection = match connection.mobike && !mobike {
+            true => Arc::new(Connection { mobike, ..(*connection).clone() }),
+            false => connection,
+        };
         let deadline = self.core.now.time + connection.retransmission.give_up;
         let goal = Goal { replaces: Some(old), ..Goal::new(connection, children, deadline) };
         let replacement = self.attempt(goal, path).ok();

@@ -1,13 +1,13 @@
 //! What agents ask for: up, down, new keys, and gone.
 
-use crate::world::{ONE, TWO, address, ask, assert_one_set, pair, tell, wait_for};
+use crate::world::{ONE, TWO, address, ask, assert_one_set, assert_passes, pair, tell, wait_for};
 use std::net::IpAddr;
 use tidegate::action::Outcome;
 use tidegate::connection::{After, Start};
 use tidegate::engine::{Engine, LoadError, Manner, Selection, Target};
 use tidegate::event::Event;
 use tidegate_ike::{ApiMisuse, Cause};
-use tidegate_sim::{MILLISECOND, SECOND};
+use tidegate_sim::{MILLISECOND, NatConfig, NatKind, SECOND};
 
 const TO_2: fn() -> Selection = || Selection::Connection("to-2".into());
 
@@ -359,4 +359,26 @@ fn a_peer_that_does_not_answer_holds_us_up_for_two_seconds() {
     let gone = ask(&mut world, a, Engine::shutdown);
     assert_eq!(wait_for(&mut world, a, gone), Outcome::Done(0));
     assert_eq!(world.now() - began, 2 * SECOND);
+}
+
+#[test]
+fn an_end_behind_a_nat_is_followed_after_the_other_one_has_reauthenticated() {
+    let mut two = TWO.passive();
+    two.ike.remote.addresses.clear();
+    let (mut world, a, b) = pair(9, ONE.kept_up(), two);
+    let outer = "203.0.113.7".parse().expect("an address");
+    let nat = NatConfig { outer, kind: NatKind::PortRestricted, timeout: 120 * SECOND };
+    let nat = world.network.add_nat(nat);
+    world.network.put_behind(nat, address(1));
+    world.run_for(5 * SECOND);
+    let renewed =
+        ask(&mut world, b, |engine, now, ticket| engine.reauthenticate(now, &Selection::All, ticket));
+    assert_eq!(wait_for(&mut world, b, renewed), Outcome::Done(1));
+    assert_passes(&mut world, a, b);
+
+    world.network.rebind(nat);
+    assert!(tell(&mut world, a, |node, now| node.send(now, ONE.stream())));
+    world.run_for(SECOND);
+
+    assert_passes(&mut world, a, b);
 }
