@@ -3,7 +3,8 @@
 //! - Every edge connects to the connectors, and connectors to each other.
 //! - Edges that share a community connect to each other, all to all; others cannot reach each other.
 //! - Where a community says `via`, its members have no connection with each other: each has the others'
-//!   subnets in its connection with that connector, which passes the packets on.
+//!   subnets in its connection with that connector, which passes the packets on. Two that share several of those
+//!   communities go through the connector of the first one: all nodes have to name them in one order.
 //!
 //! [`Mesh::plan`] makes [`Link`]s of it, one a connection: plain data that can be compared, so that
 //! [`diff`] finds what a new mesh changes and everything else stays up. [`Link::connection`] makes of one

@@ -134,7 +134,8 @@ impl<'a> Planner<'a> {
         };
         let Some(communities) = self.relayed.get(&peer) else { return Side::of(connector) };
         if self.mesh.node.role == Role::Edge {
-            let apart = self.neighbours.iter().chain([&Place::Us]);
+            let elsewhere = self.relayed_elsewhere(peer);
+            let apart = self.neighbours.iter().chain([&Place::Us]).chain(&elsewhere);
             let apart = Side::behind(apart.filter_map(|place| self.mesh.at(*place)));
             return Side::relaying(connector, self.behind(communities)).without(apart);
         }
@@ -144,6 +145,21 @@ impl<'a> Planner<'a> {
         let side = Side::relaying(connector, self.behind(communities));
         self.sides.insert(communities.clone(), side.clone());
         side
+    }
+
+    /// Edges that another connector passes packets on to: where several could, the community that stands first
+    /// decides, which is the same one for both ends.
+    fn relayed_elsewhere(&self, connector: Place) -> BTreeSet<Place> {
+        let mut first: BTreeMap<Place, (usize, Place)> = BTreeMap::new();
+        for (relay, communities) in &self.relayed {
+            for index in communities {
+                for edge in self.members.get(*index).into_iter().flatten() {
+                    let way = first.entry(*edge).or_insert((*index, *relay));
+                    *way = (*way).min((*index, *relay));
+                }
+            }
+        }
+        first.into_iter().filter(|(_, (_, relay))| *relay != connector).map(|(edge, _)| edge).collect()
     }
 
     /// What is behind the edges of some communities.

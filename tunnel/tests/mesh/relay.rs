@@ -54,6 +54,23 @@ fn another_connector_is_not_concerned() {
     assert_eq!(lines(link(&links, "cloud")), ["cloud-p2p: 10.1.1.0/24 === 10.233.0.0/16 10.1.3.0/24"]);
 }
 
+#[test]
+fn of_two_connectors_that_could_pass_packets_on_the_first_communitys_does() {
+    let second = at(node("cloud-2", Role::Connector, &["10.234.0.0/16"]), "192.0.2.2");
+    let nodes = [cloud(), second, edge(1), edge(3), edge(5)];
+    let communities = [
+        through("cloud", community("app", &["edge-1", "edge-3"])),
+        through("cloud-2", community("rest", &["edge-1", "edge-3", "edge-5"])),
+    ];
+    for (this, other) in [(1, 3), (3, 1)] {
+        let links = plan(&seen_by(&format!("edge-{this}"), &nodes, &communities));
+        let (ours, theirs) = (format!("10.1.{this}.0/24"), format!("10.1.{other}.0/24"));
+        assert_eq!(lines(link(&links, "cloud")), [format!("cloud-p2p: {ours} === 10.233.0.0/16 {theirs}")]);
+        let rest = format!("cloud-2-p2p: {ours} === 10.234.0.0/16 10.1.5.0/24");
+        assert_eq!(lines(link(&links, "cloud-2")), [rest]);
+    }
+}
+
 /// Every second /24, so that nothing can be joined.
 fn scattered(count: usize) -> Vec<Endpoint> {
     let subnet = |at: usize| format!("10.{}.{}.0/24", at / 128, at % 128 * 2);
