@@ -39,6 +39,8 @@ pub enum Verdict {
     Replace(Vec<u8>),
     /// It lets it pass and adds others.
     Inject(Vec<Forgery>),
+    /// It takes it away and sends others in its place, or the same one later.
+    Instead(Vec<Forgery>),
 }
 
 /// A datagram out of nowhere. It travels from the open network, so its source may be anyone's.
@@ -275,10 +277,10 @@ impl Network {
                 self.counters.replaced += 1;
                 outer.bytes = bytes;
             }
-            Verdict::Inject(forgeries) => {
-                for forgery in forgeries {
-                    self.forge(now.saturating_add(forgery.after), forgery.datagram);
-                }
+            Verdict::Inject(forgeries) => self.forge_all(now, forgeries),
+            Verdict::Instead(forgeries) => {
+                self.forge_all(now, forgeries);
+                return self.dropped(now, DropCause::Adversary, &outer);
             }
         }
         self.travel(now, sender, outer);
@@ -290,6 +292,12 @@ impl Network {
         self.note(at, Fate::Forged, &datagram);
         let delay = self.conditions_of(&[datagram.from.ip()], datagram.to.ip()).delay;
         self.enqueue(at.saturating_add(delay), Vec::new(), datagram);
+    }
+
+    fn forge_all(&mut self, now: u64, forgeries: Vec<Forgery>) {
+        for forgery in forgeries {
+            self.forge(now.saturating_add(forgery.after), forgery.datagram);
+        }
     }
 
     /// The next datagram that has arrived by `now`; `is_up` tells whether a node is there to take it.

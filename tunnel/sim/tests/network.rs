@@ -457,6 +457,21 @@ fn a_cut_knows_a_node_behind_a_nat_by_either_address() {
 // Adversaries.
 
 #[test]
+fn an_adversary_holds_a_datagram_back_and_sends_it_later() {
+    let mut bench = Bench::new(1);
+    bench.simulation.network.set_adversary(|datagram| match datagram.bytes.as_slice() {
+        b"late" => Verdict::Instead(vec![Forgery { datagram: datagram.clone(), after: SECOND }]),
+        _ => Verdict::Pass,
+    });
+    for text in ["late", "early"] {
+        bench.send(0, A, B, text);
+    }
+    assert_eq!(bench.got(1), ["early", "late"]);
+    assert_eq!((bench.last_source(1), bench.simulation.now()), (at(A), SECOND));
+    assert_eq!(bench.simulation.network.counters().dropped_by(DropCause::Adversary), 1);
+}
+
+#[test]
 fn an_adversary_drops_replaces_and_injects() {
     let mut bench = Bench::new(1);
     bench.simulation.network.set_adversary(|datagram| match datagram.bytes.as_slice() {

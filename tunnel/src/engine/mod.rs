@@ -16,7 +16,8 @@
 //!   `exempt.rs`: what is left out of them; `claims.rs`: whose prefix it is;
 //!   `limits.rs`: how long packets may be.
 //! - `reqids.rs`: numbers that children are known by.
-//! - `status.rs`: what is there to be seen; `timers.rs`: the engine's own deadlines.
+//! - `status.rs`: what is there to be seen; `holdings.rs`: how much there is; `timers.rs`: the engine's own
+//!   deadlines.
 
 mod children;
 mod claims;
@@ -24,6 +25,7 @@ mod control;
 mod events;
 mod exempt;
 mod facts;
+mod holdings;
 mod idle;
 mod inside;
 mod limits;
@@ -41,6 +43,8 @@ mod status;
 mod tend;
 mod timers;
 mod traps;
+
+pub use holdings::Holdings;
 
 use crate::action::{Action, LookupId};
 use crate::event::{Event, IkeFacts};
