@@ -245,6 +245,12 @@ impl Control for Daemon {
         Ok(which == TallyOf::All)
     }
 
+    async fn revocation_lists(&self) -> Vec<Vec<u8>> {
+        vec![b"none that can be read".to_vec()]
+    }
+
+    async fn forget_revocation_lists(&self) {}
+
     fn raw_esp(&self) -> RawEsp {
         RawEsp::On
     }
