@@ -120,9 +120,8 @@ async fn a_peer_that_never_answers_keeps_nobody_else_waiting() {
 async fn a_wrong_secret_fails_with_a_verdict_that_says_so() {
     let (a, b) = pair().await;
     let mut wrong = a.connection_with(&b, Child::new);
-    wrong.ike.local.auth = std::sync::Arc::new(tidegate_ike::auth::LocalAuth::Psk(
-        tidegate_ike::crypto::Secret::new(b"x".to_vec()),
-    ));
+    wrong.ike.local.auth =
+        Arc::new(tidegate_ike::auth::LocalAuth::Psk(tidegate_ike::crypto::Secret::new(b"x".to_vec())));
     a.manager.load(wrong).await.unwrap();
     let Err(Error::Failed(verdict)) = a.manager.initiate(Target::Connection("to-2".into())).await else {
         panic!("the peer let us in");
@@ -294,7 +293,7 @@ async fn an_engine_ends_with_its_last_handle() {
     a.manager.initiate(Target::Connection("to-2".into())).await.unwrap();
     let mut events = b.manager.events();
     drop(a);
-    support::until(&mut events, |event| matches!(event, tidegate::Event::Down { .. }).then_some(())).await;
+    support::until(&mut events, |event| matches!(event, Event::Down { .. }).then_some(())).await;
 }
 
 #[test]
