@@ -9,7 +9,7 @@ use crate::text::tidegate_text;
 use std::net::{IpAddr, SocketAddr};
 use tidegate_esp::{SelectorPair, TrafficSelector};
 use tidegate_ike::{Path, Verdict};
-use tunnel::event::ChildFacts;
+use tunnel::event::{ChildFacts, IkeFacts};
 use tunnel::log::{Level, Narrator};
 
 /// What kind of event it is. There may be new ones in later versions: leave out what is not known.
@@ -31,6 +31,9 @@ pub enum tidegate_event_kind {
     Stopped = 5,
     /// The queue was full, and `count` events were not kept.
     Missed = 6,
+    /// We begin to set an IKE SA up, or ask for `child` on one that stands. `remote` is where the peer is, `number`
+    /// the number of the IKE SA.
+    Attempt = 7,
     /// An IKE SA of `connection` stands. `peer` is who the peer has proved to be.
     IkeEstablished = 10,
     /// An attempt at an IKE SA has failed.
@@ -63,6 +66,11 @@ pub enum tidegate_event_kind {
     ChildUp = 25,
     /// A child that was told of as up is gone, and none with new keys took its place.
     ChildDown = 26,
+    /// An IKE SA has come up, with the number `number`. Those that take its place with new keys are no news.
+    IkeUp = 27,
+    /// An IKE SA that was told of as up is gone, and none with new keys took its place. Its children have been
+    /// told of before.
+    IkeDown = 28,
     /// Our own addresses have changed.
     AddressesChanged = 30,
     /// Something that an operator should look at; everything goes on.
@@ -300,6 +308,20 @@ impl tidegate_event {
                 self.spi = child.value();
                 Kind::PrefixTaken
             }
+            Event::Attempt { child, ike_sa, peer, .. } => {
+                self.number = *ike_sa;
+                self.texts.child = child.as_deref().unwrap_or_default().to_owned();
+                self.remote = Some(*peer);
+                Kind::Attempt
+            }
+            Event::IkeUp(sa) => {
+                self.fill_ike_facts(sa);
+                Kind::IkeUp
+            }
+            Event::IkeDown(sa) => {
+                self.fill_ike_facts(sa);
+                Kind::IkeDown
+            }
             Event::ChildUp(child) => {
                 self.fill_facts(child);
                 Kind::ChildUp
@@ -384,6 +406,12 @@ impl tidegate_event {
             }
             _ => Kind::Other,
         }
+    }
+
+    fn fill_ike_facts(&mut self, sa: &IkeFacts) {
+        self.number = sa.number;
+        self.texts.peer = sa.remote_id.to_string();
+        (self.local, self.remote) = (Some(sa.local), Some(sa.remote));
     }
 
     fn fill_facts(&mut self, child: &ChildFacts) {

@@ -216,6 +216,7 @@ fn defaults(random: &mut SimRandom) -> Defaults {
             jitter: child / 4,
             volume,
             volume_jitter: Volume::default(),
+            unrenewed: None,
         },
         liveness: Some(seconds(random, (10, 40))),
         fragmentation: Fragmentation::Offer([300, 576, 1280][random.below(3) as usize]),
