@@ -6,8 +6,8 @@
 //! ```
 //!
 //! 1. Programs are looked for, built or fetched ([`tools`]).
-//! 2. In each round and for each subject, two namespaces with a link between them are made ([`lab`]), the
-//!    subject is started at both ends ([`subject`]), carries all loads ([`workload`], [`load`]), and is ended.
+//! 2. In each round and for each subject, two namespaces with a link between them are made ([`Lab`](tidegate_benches::lab::Lab)), the
+//!    subject is started at both ends ([`subject`]), carries all loads ([`workload`]), and is ended.
 //! 3. What counts is the median of the ratios within rounds: a machine that is busy now and quiet then is so
 //!    for all subjects ([`report`]).
 //! 4. Tidegate alone is shown with keys that change all the time, and with many SAs ([mod@own]).
@@ -16,9 +16,6 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
-mod cleanup;
-mod lab;
-mod load;
 mod measure;
 mod options;
 mod own;
@@ -33,6 +30,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use subject::Subject;
+use tidegate_benches::lab::cleanup;
 
 /// How many SAs there are while one of them is loaded.
 const CROWDS: [u32; 3] = [1, 1_000, 10_000];

@@ -1,15 +1,16 @@
 //! What is asked of Tidegate alone: new keys all the time, and many SAs.
 
-use crate::lab::{End, Lab};
-use crate::load::tcp::{self, Flow};
-use crate::load::udp::{self, Burst};
-use crate::report::median;
-use crate::subject::{Settings, Subject, order};
+use crate::subject::{Settings, Subject};
 use crate::workload::await_tunnel;
 use serde_json::Value;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
+use tidegate_benches::lab::programs::order;
+use tidegate_benches::lab::{End, Lab};
+use tidegate_benches::load::tcp::{self, Flow};
+use tidegate_benches::load::udp::{self, Burst};
+use tidegate_benches::median;
 
 /// What became of a load while keys changed every second.
 #[derive(Clone, Copy, Debug)]

@@ -6,11 +6,10 @@
 //! had is left out, and said.
 
 use crate::subject::{Kind, Subject};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use tidegate_benches::lab::programs::ours;
 
 /// The release after the newest one of which wireguard-go is taken.
 const RELEASE: &str = "forky";
@@ -50,29 +49,6 @@ pub(crate) fn find(kind: Kind) -> Result<Subject, String> {
         Kind::StrongSwan => (charon()?, debian_version("strongswan-charon")),
     };
     Ok(Subject { label: kind.title().to_owned(), kind, program, version })
-}
-
-/// A program of this repository, which lies beside us in the target folder.
-fn ours(name: &str) -> Result<PathBuf, String> {
-    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        BUILT.get_or_init(|| build(&cargo)).clone()?;
-    }
-    let us = std::env::current_exe().map_err(|error| error.to_string())?;
-    let program = us.with_file_name(name);
-    if program.exists() { Ok(program) } else { Err(format!("{} is not there", program.display())) }
-}
-
-/// Both at once, as then they share what they are made of, with us too.
-fn build(cargo: &OsStr) -> Result<(), String> {
-    let mut command = Command::new(cargo);
-    command.args(["build", "--package", "tidegate", "--package", "tidegate-benches"]);
-    command.args(["--bin", "tidegate", "--bin", "bare-loop"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    let built = command.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
-    if built { Ok(()) } else { Err("it cannot be built".into()) }
 }
 
 fn charon() -> Result<PathBuf, String> {

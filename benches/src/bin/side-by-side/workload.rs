@@ -2,13 +2,13 @@
 //!
 //! In this order: what leaves something behind, such as packets that wait for a long time, comes last.
 
-use crate::lab::{End, Lab};
-use crate::load::ping;
-use crate::load::tcp::{self, Flow};
-use crate::load::udp::{self, Burst};
 use crate::measure::{Figures, Measure};
-use crate::subject::{Running, Subject};
+use crate::subject::Subject;
 use std::time::Duration;
+use tidegate_benches::lab::{End, Lab, Running};
+use tidegate_benches::load::ping;
+use tidegate_benches::load::tcp::{self, Flow};
+use tidegate_benches::load::udp::{self, Burst};
 
 /// How long each part of a round takes.
 #[derive(Clone, Copy)]

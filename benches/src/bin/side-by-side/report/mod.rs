@@ -2,15 +2,15 @@
 
 mod chart;
 mod json;
-mod machine;
 mod text;
 
 use crate::measure::{Figures, Measure, Reach};
 use crate::own::{Crowd, Rekeying};
 use crate::subject::{Kind, Subject};
-use machine::Machine;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegate_benches::lab::Machine;
+use tidegate_benches::median;
 
 /// All that was measured.
 pub(crate) struct Report {
@@ -123,12 +123,4 @@ pub(crate) fn line(figures: &Figures) -> String {
         words.push(format!("{} {}", measure.unit().write(*value), measure.unit().name()));
     }
     words.join(", ")
-}
-
-/// Not a number if there are none.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    if values.len() % 2 == 1 { at(middle) } else { f64::midpoint(at(middle.wrapping_sub(1)), at(middle)) }
 }

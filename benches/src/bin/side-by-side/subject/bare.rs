@@ -1,10 +1,9 @@
 //! A loop between TUN and UDP: ours, or another with the same arguments.
 
-use super::running::patiently;
-use super::{DEVICE, MTU, PORT, Running};
-use crate::lab::{End, Lab};
+use super::{DEVICE, MTU, PORT};
 use std::path::Path;
 use std::process::Command;
+use tidegate_benches::lab::{End, Lab, Running, patiently};
 
 pub(super) fn start(lab: &Lab, program: &Path, options: &[&str]) -> Result<Running, String> {
     let mut running = Running::default();

@@ -1,17 +1,15 @@
 //! What is measured.
 
 mod bare;
-mod running;
 mod strongswan;
 mod tidegate;
 mod wireguard;
 
-pub(crate) use running::Running;
-pub(crate) use tidegate::{Settings, order};
+pub(crate) use tidegate::Settings;
 
-use crate::lab::Lab;
 use std::path::PathBuf;
 use std::process::Command;
+use tidegate_benches::lab::{Lab, Running};
 
 /// The MTU inside every tunnel.
 const MTU: usize = 1400;

@@ -1,12 +1,11 @@
 //! strongSwan's charon with ESP in userspace (libipsec), driven by swanctl.
 
-use super::running::patiently;
-use super::{PORT, Running, with_own_run};
-use crate::lab::{End, Lab};
+use super::{PORT, with_own_run};
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use tidegate_benches::lab::{End, Lab, Running, patiently};
 
 const PLUGINS: &str = "random nonce openssl aes sha2 sha1 hmac kdf curve25519 gcm chapoly pem pkcs1 pkcs8 x509 \
                        pubkey constraints kernel-libipsec kernel-netlink socket-default vici drbg";

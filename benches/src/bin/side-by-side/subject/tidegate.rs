@@ -1,11 +1,11 @@
 //! The daemon of this repository.
 
-use super::{DEVICE, MTU, Running};
-use crate::lab::{End, Lab};
+use super::{DEVICE, MTU};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use tidegate_benches::lab::{End, Lab, Running};
 
 /// What differs from one use to the next.
 #[derive(Clone, Copy)]
@@ -38,19 +38,6 @@ pub(super) fn start(lab: &Lab, program: &Path, settings: &Settings) -> Result<Ru
         running.add(lab, end, &command)?;
     }
     Ok(running)
-}
-
-/// Asks the daemon whose files are in this folder for something; returns what it said.
-pub(crate) fn order(program: &Path, folder: &Path, arguments: &[&str]) -> Result<String, String> {
-    let mut command = Command::new(program);
-    command.args(arguments).arg("--vici").arg(folder.join("vici.sock"));
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("tidegate {}: {}", arguments.join(" "), said.trim()));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Writes a configuration and says where it is.

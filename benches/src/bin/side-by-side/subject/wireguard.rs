@@ -1,13 +1,12 @@
 //! wireguard-go, configured over its own socket, so that nothing else of WireGuard is needed.
 
 use super::bare::lead_into_device;
-use super::running::patiently;
-use super::{DEVICE, PORT, Running, with_own_run};
-use crate::lab::{End, Lab};
+use super::{DEVICE, PORT, with_own_run};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+use tidegate_benches::lab::{End, Lab, Running, patiently};
 
 /// Private and public keys of both ends: the ones that RFC 7748 §6.1 computes with.
 const KEYS: [[&str; 2]; 2] = [

@@ -3,17 +3,23 @@
 use std::fmt;
 use std::fs::read_to_string;
 
-pub(crate) struct Machine {
-    pub(crate) kernel: String,
-    pub(crate) processor: String,
-    pub(crate) cores: usize,
-    pub(crate) memory: u64,
+/// The machine, as far as figures depend on it.
+pub struct Machine {
+    /// Its release.
+    pub kernel: String,
+    /// Its model.
+    pub processor: String,
+    /// How many may be used.
+    pub cores: usize,
+    /// In bytes.
+    pub memory: u64,
     /// Of the last minute, before we began.
-    pub(crate) load: f64,
+    pub load: f64,
 }
 
 impl Machine {
-    pub(crate) fn this() -> Self {
+    /// The one we are on.
+    pub fn this() -> Self {
         let read = |path: &str| read_to_string(path).unwrap_or_default();
         let processors = read("/proc/cpuinfo");
         let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -20,14 +20,15 @@ const ECHO_REPLY: u8 = 0;
 
 /// How long packets take there and back.
 #[derive(Clone, Copy)]
-pub(crate) struct Latency {
-    pub(crate) median: Duration,
+pub struct Latency {
+    /// Half of them take longer.
+    pub median: Duration,
     /// One in a hundred takes longer.
-    pub(crate) slow: Duration,
+    pub slow: Duration,
 }
 
 /// Waits until an answer comes through.
-pub(crate) fn wait(lab: &Lab, time: Duration) -> Result<(), String> {
+pub fn wait(lab: &Lab, time: Duration) -> Result<(), String> {
     let deadline = Instant::now() + time;
     let asking = lab.thread(End::One, move || {
         let socket = socket()?;
@@ -49,7 +50,7 @@ pub(crate) fn wait(lab: &Lab, time: Duration) -> Result<(), String> {
 
 /// One after the other, each when the last one is back, for so long. One that is lost has taken as long as we
 /// are ready to wait.
-pub(crate) fn latency(lab: &Lab, time: Duration) -> Result<Latency, String> {
+pub fn latency(lab: &Lab, time: Duration) -> Result<Latency, String> {
     let asking = lab.thread(End::One, move || {
         let socket = socket()?;
         let begin = Instant::now();

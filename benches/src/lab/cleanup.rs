@@ -13,33 +13,38 @@ static LIST: Mutex<Vec<Leftover>> = Mutex::new(Vec::new());
 
 /// Something of ours that outlives us if nobody sees to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Leftover {
+pub enum Leftover {
+    /// By its id.
     Process(u32),
+    /// By the name that `ip` knows.
     Namespace(String),
+    /// With all that is in it.
     Folder(PathBuf),
 }
 
 impl Leftover {
-    pub(crate) fn process(child: &Child) -> Self {
+    /// A program that was started.
+    pub fn process(child: &Child) -> Self {
         Self::Process(child.id())
     }
 
-    pub(crate) fn folder(path: &Path) -> Self {
+    /// A folder that was made.
+    pub fn folder(path: &Path) -> Self {
         Self::Folder(path.to_owned())
     }
 
     /// Puts it on the list.
-    pub(crate) fn remember(self) {
+    pub fn remember(self) {
         list().push(self);
     }
 
     /// Strikes it off: somebody has seen to it, or is about to.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         list().retain(|other| other != self);
     }
 
     /// As far as it can be removed.
-    pub(crate) fn remove(&self) {
+    pub fn remove(&self) {
         match self {
             Self::Process(id) => {
                 let id = i32::try_from(*id).ok().and_then(Pid::from_raw);
@@ -58,7 +63,7 @@ impl Leftover {
 
 /// Signals that would end the program wait for a thread that cleans up first. To be called before any other
 /// thread is started. Programs that we start are not affected.
-pub(crate) fn on_signals() -> Result<(), String> {
+pub fn on_signals() -> Result<(), String> {
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
     signals.thread_block().map_err(|error| format!("signals cannot be held back: {error}"))?;
     std::thread::spawn(move || {

@@ -22,31 +22,35 @@ const BEHIND: f64 = 0.9;
 
 /// What is sent.
 #[derive(Clone, Copy)]
-pub(crate) struct Burst {
+pub struct Burst {
     /// Bytes of each datagram.
-    pub(crate) size: usize,
-    pub(crate) time: Duration,
+    pub size: usize,
+    /// How long.
+    pub time: Duration,
     /// Datagrams a second; as fast as they go, if none.
-    pub(crate) rate: Option<f64>,
+    pub rate: Option<f64>,
 }
 
 /// What became of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outcome {
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
+pub struct Outcome {
+    /// By the sender.
+    pub sent: u64,
+    /// In the end.
+    pub received: u64,
     /// While it was still being sent.
     received_in_time: u64,
     time: Duration,
 }
 
 impl Outcome {
-    pub(crate) fn lost(&self) -> u64 {
+    /// Those that never came.
+    pub fn lost(&self) -> u64 {
         self.sent.saturating_sub(self.received)
     }
 
     /// Datagrams a second that came as long as they were sent.
-    pub(crate) fn delivered_rate(&self) -> f64 {
+    pub fn delivered_rate(&self) -> f64 {
         self.received_in_time as f64 / self.time.as_secs_f64()
     }
 
@@ -56,7 +60,7 @@ impl Outcome {
 }
 
 /// Sends as is asked, and waits until all has come that will.
-pub(crate) fn carry(lab: &Lab, burst: Burst) -> Result<Outcome, String> {
+pub fn carry(lab: &Lab, burst: Burst) -> Result<Outcome, String> {
     static BURSTS: AtomicU64 = AtomicU64::new(0);
     let mark = BURSTS.fetch_add(1, Ordering::Relaxed);
     let to = (End::Other.inside(), PORT);
@@ -75,7 +79,7 @@ pub(crate) fn carry(lab: &Lab, burst: Burst) -> Result<Outcome, String> {
 /// The highest rate at which all comes that is sent, in datagrams a second: doubled until something is lost,
 /// then halved in so many steps. A rate has two tries: on a machine with few cores, a thread that waits for
 /// one loses packets at any rate now and then.
-pub(crate) fn lossless_rate(lab: &Lab, size: usize, time: Duration, steps: u32) -> Result<f64, String> {
+pub fn lossless_rate(lab: &Lab, size: usize, time: Duration, steps: u32) -> Result<f64, String> {
     let mut good = 0.0_f64;
     let mut bad = None;
     let mut step = 0;

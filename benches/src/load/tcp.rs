@@ -12,33 +12,38 @@ const CHUNK: usize = 1 << 17;
 
 /// Which way, in how many streams, for how long, and how fast.
 #[derive(Clone, Copy)]
-pub(crate) struct Flow {
-    pub(crate) from: End,
-    pub(crate) streams: usize,
-    pub(crate) time: Duration,
+pub struct Flow {
+    /// Who sends.
+    pub from: End,
+    /// At the same time.
+    pub streams: usize,
+    /// How long.
+    pub time: Duration,
     /// In bits a second; as fast as it goes, if none.
-    pub(crate) rate: Option<f64>,
+    pub rate: Option<f64>,
 }
 
 /// What went through.
 #[derive(Clone, Copy)]
-pub(crate) struct Carried {
+pub struct Carried {
     bytes: u64,
     time: Duration,
 }
 
 impl Carried {
-    pub(crate) fn gigabits(&self) -> f64 {
+    /// In all.
+    pub fn gigabits(&self) -> f64 {
         self.bytes as f64 * 8.0 / 1e9
     }
 
-    pub(crate) fn gigabits_per_second(&self) -> f64 {
+    /// On average.
+    pub fn gigabits_per_second(&self) -> f64 {
         self.gigabits() / self.time.as_secs_f64()
     }
 }
 
 /// Sends as is asked, and waits until all has come.
-pub(crate) fn carry(lab: &Lab, flow: Flow) -> Result<Carried, String> {
+pub fn carry(lab: &Lab, flow: Flow) -> Result<Carried, String> {
     // Who sends finds somebody there: else it would wait a second before it tries again.
     let at = (flow.from.opposite().inside(), PORT);
     let listener = join(lab.thread(flow.from.opposite(), move || TcpListener::bind(at))?)?;
@@ -54,7 +59,7 @@ pub(crate) fn carry(lab: &Lab, flow: Flow) -> Result<Carried, String> {
 }
 
 /// How many segments an end has sent again since its namespace was made.
-pub(crate) fn sent_again(lab: &Lab, end: End) -> Result<u64, String> {
+pub fn sent_again(lab: &Lab, end: End) -> Result<u64, String> {
     join(lab.thread(end, || {
         let text = std::fs::read_to_string("/proc/thread-self/net/snmp")?;
         let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp:"));

@@ -1,7 +1,7 @@
 //! Programs at both ends, and what they take.
 
-use crate::cleanup::Leftover;
-use crate::lab::{End, Lab};
+use super::cleanup::Leftover;
+use super::{End, Lab};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::process::{Child, Command};
@@ -10,23 +10,32 @@ use std::time::{Duration, Instant};
 
 /// Programs; they end when this is dropped.
 #[derive(Default)]
-pub(crate) struct Running(Vec<(End, Child)>);
+pub struct Running(Vec<(End, Child)>);
 
 /// What one program has taken of the memory, in bytes; of two, the one that has taken more.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Memory {
-    pub(crate) now: u64,
-    pub(crate) most: u64,
+pub struct Memory {
+    /// At present.
+    pub now: u64,
+    /// At any time.
+    pub most: u64,
 }
 
 impl Running {
-    pub(crate) fn add(&mut self, lab: &Lab, end: End, command: &Command) -> Result<(), String> {
+    /// Starts one more.
+    pub fn add(&mut self, lab: &Lab, end: End, command: &Command) -> Result<(), String> {
         self.0.push((end, lab.spawn(end, command)?));
         Ok(())
     }
 
+    /// Starts one in another namespace. It counts as one of the first end.
+    pub fn add_in(&mut self, namespace: &super::Namespace, command: &Command) -> Result<(), String> {
+        self.0.push((End::One, namespace.spawn(command)?));
+        Ok(())
+    }
+
     /// What both ends have used of all cores so far, in user space and in their system calls.
-    pub(crate) fn cpu_time(&self) -> Result<Duration, String> {
+    pub fn cpu_time(&self) -> Result<Duration, String> {
         let times = self.0.iter().map(|(_, child)| {
             let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?;
             // User and system time are the 14th and 15th field; the second one is a name in brackets.
@@ -37,27 +46,34 @@ impl Running {
         times.sum::<Option<Duration>>().ok_or_else(|| "one of the programs has ended".to_owned())
     }
 
-    pub(crate) fn memory(&self) -> Memory {
-        let each = self.0.iter().map(|(_, child)| {
-            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-            let bytes = |name: &str| {
-                let line = status.lines().find_map(|line| line.strip_prefix(name));
-                let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-                kilobytes.unwrap_or(0) * 1024
-            };
-            Memory { now: bytes("VmRSS:"), most: bytes("VmHWM:") }
-        });
+    /// What they have taken of the memory.
+    pub fn memory(&self) -> Memory {
+        let each = self.0.iter().map(|(_, child)| Memory::of(child.id()));
         each.fold(Memory::default(), |a, b| Memory { now: a.now.max(b.now), most: a.most.max(b.most) })
     }
 
     /// Ends that are no more.
-    pub(crate) fn ended(&mut self) -> Vec<End> {
+    pub fn ended(&mut self) -> Vec<End> {
         let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
         self.0.iter_mut().filter_map(|(end, child)| ended(child).then_some(*end)).collect()
     }
 
-    pub(crate) fn process(&self, end: End) -> Option<u32> {
+    /// The id of the program at this end.
+    pub fn process(&self, end: End) -> Option<u32> {
         self.0.iter().find(|(place, _)| *place == end).map(|(_, child)| child.id())
+    }
+}
+
+impl Memory {
+    /// Of the process with this id; nothing if there is none.
+    pub fn of(process: u32) -> Self {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+            kilobytes.unwrap_or(0) * 1024
+        };
+        Self { now: bytes("VmRSS:"), most: bytes("VmHWM:") }
     }
 }
 
@@ -79,7 +95,7 @@ impl Drop for Running {
 }
 
 /// Tries until it works out or five seconds are over.
-pub(super) fn patiently<T>(mut act: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+pub fn patiently<T>(mut act: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         match act() {
