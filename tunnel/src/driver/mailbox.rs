@@ -3,15 +3,23 @@
 //! 1. IKE messages of SPIs we know come before everything else.
 //! 2. Then what workers have seen. A part of that queue is kept for what is told only once.
 //! 3. IKE messages of nobody we know come last: a flood of IKE_SA_INIT starves no established SA.
+//!
+//! And there are no more of 1 and 3 in a second than control has time for, whatever comes (`admission`).
+
+mod admission;
+
+pub use admission::Rates;
 
 use super::packets::Trouble;
+use crate::io::clock::Clock;
 use crate::notice::{IkeDatagram, Notice};
 use crate::worker::Control;
+use admission::{Span, Strangers};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tidegate_ike::{Framing, Path, Transmit};
-use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
+use tidegate_ike::{Framing, Path, Time, Transmit};
+use tokio::sync::mpsc::{self, Receiver, channel, error::TrySendError};
 
 /// The longest message that a stranger has any reason to send, certificates and all: a full queue of them is to
 /// stay within a few megabytes.
@@ -35,15 +43,18 @@ pub struct Sizes {
     pub reports: usize,
     /// SPIs that are known at a time; of two that share a place the one used last is.
     pub spis: usize,
+    /// How many IKE messages there may be in a second.
+    pub rates: Rates,
 }
 
 /// What packet threads put in. Clones are for other threads.
 #[derive(Clone, Debug)]
 pub struct Mailboxes {
-    known: Sender<IkeDatagram>,
-    unknown: Sender<IkeDatagram>,
-    reports: Sender<Report>,
+    known: mpsc::Sender<IkeDatagram>,
+    unknown: mpsc::Sender<IkeDatagram>,
+    reports: mpsc::Sender<Report>,
     spis: Arc<KnownSpis>,
+    strangers: Arc<Strangers>,
     lost: Arc<Lost>,
 }
 
@@ -88,7 +99,24 @@ pub struct LostMail {
 /// Our own IKE SPIs, as far as they are remembered. Control notes them as it transmits, packet threads look.
 #[derive(Debug)]
 pub struct KnownSpis {
-    places: Box<[AtomicU64]>,
+    places: Box<[Place]>,
+    /// How many messages a second there may be of each.
+    rate: u32,
+}
+
+/// One of them, and how often it has been named of late.
+#[derive(Debug, Default)]
+struct Place {
+    spi: AtomicU64,
+    span: Span,
+}
+
+/// Whose message one is.
+enum Sender<'a> {
+    /// Of an SA that has its SPI here.
+    Known(&'a Place),
+    /// Of nobody we know, who names these SPIs.
+    Stranger(&'a [u8]),
 }
 
 #[derive(Debug, Default)]
@@ -103,8 +131,9 @@ pub fn mailboxes(sizes: Sizes) -> (Mailboxes, Inbox) {
     let (known, known_inbox) = channel(sizes.known.max(1));
     let (unknown, unknown_inbox) = channel(sizes.unknown.max(1));
     let (reports, reports_inbox) = channel(sizes.reports.max(1));
-    let (spis, lost) = (Arc::new(KnownSpis::new(sizes.spis)), Arc::<Lost>::default());
-    let mailboxes = Mailboxes { known, unknown, reports, spis, lost: Arc::clone(&lost) };
+    let (spis, lost) = (KnownSpis::new(sizes.spis, sizes.rates.known), Arc::<Lost>::default());
+    let (spis, strangers) = (Arc::new(spis), Arc::new(Strangers::new(sizes.rates)));
+    let mailboxes = Mailboxes { known, unknown, reports, spis, strangers, lost: Arc::clone(&lost) };
     (mailboxes, Inbox { known: known_inbox, unknown: unknown_inbox, reports: reports_inbox, lost })
 }
 
@@ -119,6 +148,27 @@ impl Mailboxes {
         self.report(Report::Trouble(trouble));
     }
 
+    /// An IKE message has come at this time.
+    pub fn ike_at(&self, now: Time, path: Path, bytes: &[u8]) {
+        let (queue, lost, admitted) = match self.spis.sender(path.framing, bytes) {
+            Sender::Known(place) => (&self.known, &self.lost.known, place.span.take(now, self.spis.rate)),
+            Sender::Stranger(spis) => {
+                let admitted =
+                    bytes.len() <= STRANGER_MAX && self.strangers.admit(now, path.remote.ip(), spis);
+                (&self.unknown, &self.lost.unknown, admitted)
+            }
+        };
+        // Copied only where there is room.
+        match queue.try_reserve() {
+            Ok(place) if admitted => {
+                place.send(IkeDatagram { path, bytes: Bytes::copy_from_slice(bytes) });
+            }
+            Ok(_) | Err(TrySendError::Full(()) | TrySendError::Closed(())) => {
+                lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     fn report(&self, report: Report) {
         let full = report.comes_again() && self.reports.capacity() <= self.reports.max_capacity() / 2;
         if full || self.reports.try_send(report).is_err() {
@@ -129,19 +179,7 @@ impl Mailboxes {
 
 impl Control for Mailboxes {
     fn ike(&mut self, path: Path, bytes: &[u8]) {
-        let (queue, lost, longest) = match self.spis.knows(path.framing, bytes) {
-            true => (&self.known, &self.lost.known, usize::MAX),
-            false => (&self.unknown, &self.lost.unknown, STRANGER_MAX),
-        };
-        // Copied only where there is room.
-        match queue.try_reserve() {
-            Ok(place) if bytes.len() <= longest => {
-                place.send(IkeDatagram { path, bytes: Bytes::copy_from_slice(bytes) });
-            }
-            Ok(_) | Err(TrySendError::Full(()) | TrySendError::Closed(())) => {
-                lost.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        self.ike_at(Clock.time(), path, bytes);
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -199,9 +237,10 @@ impl Report {
 }
 
 impl KnownSpis {
-    /// Room for about as many.
-    pub fn new(spis: usize) -> Self {
-        Self { places: (0..spis.max(1).next_power_of_two()).map(|_| AtomicU64::new(0)).collect() }
+    /// Room for about as many, with so many messages of each a second.
+    pub fn new(spis: usize, rate: u32) -> Self {
+        let places = (0..spis.max(1).next_power_of_two()).map(|_| Place::default());
+        Self { places: places.collect(), rate }
     }
 
     /// Remembers the SPI that we have chosen for the SA of this message, if it is IKE and has one yet.
@@ -211,18 +250,23 @@ impl KnownSpis {
         if ours != 0
             && let Some(place) = self.place(ours)
         {
-            place.store(ours, Ordering::Relaxed);
+            place.spi.store(ours, Ordering::Relaxed);
         }
     }
 
     /// Whether a received message names an SPI that we have chosen and sent from not long ago.
     pub fn knows(&self, framing: Framing, received: &[u8]) -> bool {
-        let Some(header) = Header::read(framing, received) else { return false };
-        let ours = if header.from_initiator { header.responder } else { header.initiator };
-        ours != 0 && self.place(ours).is_some_and(|place| place.load(Ordering::Relaxed) == ours)
+        matches!(self.sender(framing, received), Sender::Known(_))
     }
 
-    fn place(&self, spi: u64) -> Option<&AtomicU64> {
+    fn sender<'a>(&'a self, framing: Framing, received: &'a [u8]) -> Sender<'a> {
+        let Some(header) = Header::read(framing, received) else { return Sender::Stranger(&[]) };
+        let ours = if header.from_initiator { header.responder } else { header.initiator };
+        let place = self.place(ours).filter(|place| ours != 0 && place.spi.load(Ordering::Relaxed) == ours);
+        place.map_or(Sender::Stranger(header.spis), Sender::Known)
+    }
+
+    fn place(&self, spi: u64) -> Option<&Place> {
         // An odd number with bits all over; the upper ones of the product depend on all of the SPI.
         let hash = spi.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         // There is a power of two of them.
@@ -233,31 +277,34 @@ impl KnownSpis {
 impl Sizes {
     /// For a node with few peers of which there are many in a process.
     pub fn small() -> Self {
-        Self { known: 64, unknown: 32, reports: 128, spis: 64 }
+        Self { known: 64, unknown: 32, reports: 128, spis: 64, rates: Rates::small() }
     }
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { known: 1024, unknown: 256, reports: 1024, spis: 4096 }
+        Self { known: 1024, unknown: 256, reports: 1024, spis: 4096, rates: Rates::default() }
     }
 }
 
 /// What sorting goes by (RFC 7296 §3.1).
-struct Header {
+struct Header<'a> {
+    /// Both, as they came.
+    spis: &'a [u8],
     initiator: u64,
     responder: u64,
     from_initiator: bool,
 }
 
-impl Header {
-    fn read(framing: Framing, bytes: &[u8]) -> Option<Self> {
+impl<'a> Header<'a> {
+    fn read(framing: Framing, bytes: &'a [u8]) -> Option<Self> {
         let bytes = match framing {
             Framing::Bare => bytes,
             Framing::Marked => bytes.get(MARKER..)?,
         };
         let spi = |bytes: &[u8]| bytes.first_chunk::<SPI>().map(|spi| u64::from_be_bytes(*spi));
         Some(Self {
+            spis: bytes.get(..2 * SPI)?,
             initiator: spi(bytes)?,
             responder: spi(bytes.get(SPI..)?)?,
             from_initiator: bytes.get(FLAGS)? & FROM_INITIATOR != 0,

@@ -1,12 +1,13 @@
 //! From packet threads to control.
 
 use crate::world::outer;
-use tidegate::driver::mailbox::{Inbox, KnownSpis, LostMail, Mail, Report, Sizes, mailboxes};
+use std::time::Duration;
+use tidegate::driver::mailbox::{Inbox, KnownSpis, LostMail, Mail, Rates, Report, Sizes, mailboxes};
 use tidegate::driver::packets::Trouble;
 use tidegate::notice::Notice;
 use tidegate::worker::Control;
 use tidegate_esp::Spi;
-use tidegate_ike::{Framing, Path, Transmit};
+use tidegate_ike::{Framing, Path, Time, Transmit};
 
 const OURS: u64 = 0x0102_0304_0506_0708;
 const THEIRS: u64 = 0xa1a2_a3a4_a5a6_a7a8;
@@ -37,7 +38,7 @@ fn transmitted(framing: Framing, initiator: u64, responder: u64, sender: Sender)
 }
 
 fn small() -> Sizes {
-    Sizes { known: 4, unknown: 4, reports: 8, spis: 64 }
+    Sizes { known: 4, unknown: 4, reports: 8, spis: 64, rates: Rates::small() }
 }
 
 /// First byte of the responder's SPI or the name of what is there.
@@ -73,6 +74,43 @@ fn a_flood_of_strangers_takes_no_room_from_those_we_know() {
 }
 
 #[test]
+fn a_flood_of_one_spi_takes_no_time_from_others_we_know() {
+    let rates = Rates { known: 20, ..Rates::default() };
+    let (boxes, inbox) = mailboxes(Sizes { known: 1024, rates, ..small() });
+    let named = |spi| message(Framing::Bare, spi, THEIRS, Sender::Responder);
+    for spi in [OURS, OURS + 1] {
+        boxes.spis().note(&transmitted(Framing::Bare, spi, 0, Sender::Initiator));
+    }
+    for _ in 0..1000 {
+        boxes.ike_at(Time::ZERO, path(Framing::Bare), &named(OURS));
+    }
+    assert_eq!(inbox.lost().known, 998);
+    boxes.ike_at(Time::ZERO, path(Framing::Bare), &named(OURS + 1));
+    assert_eq!(inbox.lost().known, 998, "another one");
+    boxes.ike_at(Time::ZERO + Duration::from_secs(1), path(Framing::Bare), &named(OURS));
+    assert_eq!(inbox.lost().known, 998, "later on");
+}
+
+#[test]
+fn a_stranger_who_comes_again_gets_in_while_there_is_a_flood() {
+    let (boxes, mut inbox) = mailboxes(Sizes { unknown: 8192, ..small() });
+    for stranger in 1..5000 {
+        boxes.ike_at(
+            Time::ZERO,
+            path(Framing::Bare),
+            &message(Framing::Bare, stranger, 0, Sender::Initiator),
+        );
+    }
+    let let_in = all(&mut inbox).len();
+    assert!((1..1000).contains(&let_in), "{let_in}");
+    let honest = message(Framing::Bare, THEIRS, 0, Sender::Initiator);
+    boxes.ike_at(Time::ZERO, path(Framing::Bare), &honest);
+    assert_eq!(all(&mut inbox).len(), 0, "at first");
+    boxes.ike_at(Time::ZERO, path(Framing::Bare), &honest);
+    assert_eq!(all(&mut inbox), ["ike a1"], "again");
+}
+
+#[test]
 fn a_stranger_with_a_very_long_message_is_not_listened_to() {
     let (mut boxes, mut inbox) = mailboxes(small());
     boxes.spis().note(&transmitted(Framing::Bare, OURS, 0, Sender::Initiator));
@@ -88,7 +126,7 @@ fn a_stranger_with_a_very_long_message_is_not_listened_to() {
 #[test]
 fn both_ends_of_an_sa_know_their_own_spi_in_either_framing() {
     for framing in [Framing::Bare, Framing::Marked] {
-        let spis = KnownSpis::new(64);
+        let spis = KnownSpis::new(64, 1000);
         // We began one SA and were asked for another.
         spis.note(&transmitted(framing, OURS, 0, Sender::Initiator));
         spis.note(&transmitted(framing, THEIRS, OURS + 1, Sender::Responder));
@@ -101,7 +139,7 @@ fn both_ends_of_an_sa_know_their_own_spi_in_either_framing() {
 
 #[test]
 fn what_is_no_message_is_of_nobody_we_know() {
-    let spis = KnownSpis::new(64);
+    let spis = KnownSpis::new(64, 1000);
     spis.note(&Transmit { path: path(Framing::Marked), bytes: vec![0xff] });
     spis.note(&transmitted(Framing::Bare, THEIRS, 0, Sender::Responder));
     for length in 0..20 {
@@ -112,7 +150,7 @@ fn what_is_no_message_is_of_nobody_we_know() {
 
 #[test]
 fn thousands_of_spis_are_known_at_a_time() {
-    let spis = KnownSpis::new(4096);
+    let spis = KnownSpis::new(4096, 1000);
     let spi = |index: u64| (index + 1).wrapping_mul(0xd134_2543_de82_ef95);
     for index in 0..1000 {
         spis.note(&transmitted(Framing::Bare, spi(index), 0, Sender::Initiator));
