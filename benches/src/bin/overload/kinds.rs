@@ -57,7 +57,7 @@ const INFORMATIONAL: u8 = 37;
 const FROM_INITIATOR: u8 = 0x08;
 /// Number of a fragment and of all, and what is sealed in it.
 const FRAGMENT_BODY: usize = 400;
-const ESP_LENGTH: usize = 200;
+const NOBODYS_ESP: Range<usize> = 0..200;
 const ESP_HEADER: usize = 8;
 
 impl Kind {
@@ -112,7 +112,7 @@ impl Kind {
             Self::Fragments => vec![fragment(heard, From::Anybody)],
             Self::FragmentsKnown => vec![fragment(heard, From::Peer)],
             Self::Esp => {
-                vec![Draft::new(NAT_PORT, &[0xff; ESP_LENGTH], vec![0..ESP_LENGTH], From::Anybody)]
+                vec![Draft::new(NAT_PORT, &[0xff; NOBODYS_ESP.end], vec![NOBODYS_ESP], From::Anybody)]
             }
             Self::EspForged => heard.esp.iter().rev().take(1).map(|packet| forged(packet)).collect(),
             Self::EspReplayed => {

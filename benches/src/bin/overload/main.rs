@@ -75,7 +75,7 @@ fn measure(
     (kind, rate): (kinds::Kind, Option<f64>),
 ) -> Result<Pair, String> {
     let slice = |target| scene.slice(kind, rate, target, options.time);
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         let sink = slice(Target::Sink)?;
         Ok(Pair { daemon: slice(Target::Daemon)?, sink })
     } else {

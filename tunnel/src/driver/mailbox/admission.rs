@@ -72,7 +72,7 @@ impl Rates {
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { known: 5000, strangers: 5000, again: 5000, remembered: 1 << 18 }
+        Self { known: 2000, strangers: 5000, again: 5000, remembered: 1 << 18 }
     }
 }
 
@@ -109,7 +109,7 @@ impl Stranger {
         const COUNTS: u64 = (1 << COUNT_BITS) - 1;
         // There is a power of two of them.
         let Some(place) = memory.get(self.place & (memory.len() - 1)) else { return false };
-        let span = now.as_nanos() / SPAN_NANOS & SPANS;
+        let span = (now.as_nanos() / SPAN_NANOS) & SPANS;
         let seen = place.load(Ordering::Relaxed);
         let (tag, at, count) = (seen >> u32::BITS, seen >> COUNT_BITS & SPANS, seen & COUNTS);
         let before = tag == self.tag && count > 0 && span.wrapping_sub(at) & SPANS <= REMEMBERED_SPANS;

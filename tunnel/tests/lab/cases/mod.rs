@@ -3,6 +3,7 @@
 mod capturing;
 mod clients;
 mod endurance;
+mod flooded;
 mod footprint;
 mod laboratory;
 mod matrix;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<Suite> {
         sealed::suite(),
         capturing::suite(),
         laboratory::suite(),
+        flooded::suite(),
         footprint::suite(),
     ]);
     suites

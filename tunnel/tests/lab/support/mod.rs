@@ -5,6 +5,7 @@ pub(crate) mod capture;
 pub(crate) mod certificates;
 pub(crate) mod charon;
 pub(crate) mod etc;
+pub(crate) mod flood;
 pub(crate) mod flow;
 mod folder;
 pub(crate) mod http;
