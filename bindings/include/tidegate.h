@@ -182,6 +182,9 @@ enum tidegate_event_kind
   TIDEGATE_EVENT_KIND_STOPPED = 5,
   // The queue was full, and `count` events were not kept.
   TIDEGATE_EVENT_KIND_MISSED = 6,
+  // We begin to set an IKE SA up, or ask for `child` on one that stands. `remote` is where the peer is, `number`
+  // the number of the IKE SA.
+  TIDEGATE_EVENT_KIND_ATTEMPT = 7,
   // An IKE SA of `connection` stands. `peer` is who the peer has proved to be.
   TIDEGATE_EVENT_KIND_IKE_ESTABLISHED = 10,
   // An attempt at an IKE SA has failed.
@@ -214,6 +217,11 @@ enum tidegate_event_kind
   TIDEGATE_EVENT_KIND_CHILD_UP = 25,
   // A child that was told of as up is gone, and none with new keys took its place.
   TIDEGATE_EVENT_KIND_CHILD_DOWN = 26,
+  // An IKE SA has come up, with the number `number`. Those that take its place with new keys are no news.
+  TIDEGATE_EVENT_KIND_IKE_UP = 27,
+  // An IKE SA that was told of as up is gone, and none with new keys took its place. Its children have been
+  // told of before.
+  TIDEGATE_EVENT_KIND_IKE_DOWN = 28,
   // Our own addresses have changed.
   TIDEGATE_EVENT_KIND_ADDRESSES_CHANGED = 30,
   // Something that an operator should look at; everything goes on.

@@ -463,9 +463,8 @@ fn an_adversary_holds_a_datagram_back_and_sends_it_later() {
         b"late" => Verdict::Instead(vec![Forgery { datagram: datagram.clone(), after: SECOND }]),
         _ => Verdict::Pass,
     });
-    for text in ["late", "early"] {
-        bench.send(0, A, B, text);
-    }
+    bench.tell(0, at(A), at(B), "late");
+    bench.send(0, A, B, "early");
     assert_eq!(bench.got(1), ["early", "late"]);
     assert_eq!((bench.last_source(1), bench.simulation.now()), (at(A), SECOND));
     assert_eq!(bench.simulation.network.counters().dropped_by(DropCause::Adversary), 1);
