@@ -14,19 +14,20 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tidegate_ike::Time;
 
 /// Rates are kept in each of these.
 const SPAN_NANOS: u64 = 100_000_000;
 const SPANS_PER_SECOND: u32 = 10;
 /// Who was turned away is remembered for a minute.
-const REMEMBERED_SPANS: u64 = 600;
+const REMEMBERED_SPANS: u32 = 600;
 /// A stranger who means it sends two messages one after the other; the network may double them.
-const OF_ONE_IN_A_SPAN: u64 = 4;
+const OF_ONE_IN_A_SPAN: u32 = 4;
 /// Bits of a memory, from below: how many messages came in a span, and which span that was; above is the tag.
-const COUNT_BITS: u32 = 8;
-const SPAN_BITS: u32 = 24;
+const COUNT_BITS: u32 = 4;
+const SPAN_BITS: u32 = 10;
+const TAG_SHIFT: u32 = COUNT_BITS + SPAN_BITS;
 
 /// How many messages a second control is given to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,8 @@ pub struct Rates {
     pub strangers: u32,
     /// Of strangers who come again, in addition.
     pub again: u32,
-    /// How many of those who were turned away are remembered; each takes eight bytes from the first one on.
+    /// How many of those who were turned away are remembered; each takes four bytes from the first one on. A flood of
+    /// so many a second makes two in five forgotten within half a second, which is when peers come again.
     pub remembered: usize,
 }
 
@@ -50,13 +52,13 @@ pub(super) struct Strangers {
     /// Random, so that nobody can tell whose tags share a place.
     hasher: RandomState,
     /// Made when somebody is turned away for the first time.
-    memory: OnceLock<Box<[AtomicU64]>>,
+    memory: OnceLock<Box<[AtomicU32]>>,
 }
 
 /// A stranger, as far as one is remembered.
 struct Stranger {
     place: usize,
-    tag: u64,
+    tag: u32,
 }
 
 /// How many there have been in a span of time: its number above, and theirs below.
@@ -72,7 +74,7 @@ impl Rates {
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { known: 2000, strangers: 5000, again: 5000, remembered: 1 << 18 }
+        Self { known: 2000, strangers: 5000, again: 5000, remembered: 1 << 20 }
     }
 }
 
@@ -97,24 +99,24 @@ impl Strangers {
 
     fn stranger(&self, from: IpAddr, spis: &[u8]) -> Stranger {
         let hash = self.hasher.hash_one((from, spis));
-        // The upper half tells apart those who share a place.
-        Stranger { place: hash as usize, tag: hash >> u32::BITS }
+        // The upper bits tell apart those who share a place, as far as there is room for them.
+        Stranger { place: hash as usize, tag: (hash >> u32::BITS) as u32 >> TAG_SHIFT }
     }
 }
 
 impl Stranger {
     /// Whether it has been there before, and not too often just now; from now on it has been.
-    fn comes(&self, now: Time, memory: &[AtomicU64]) -> bool {
-        const SPANS: u64 = (1 << SPAN_BITS) - 1;
-        const COUNTS: u64 = (1 << COUNT_BITS) - 1;
+    fn comes(&self, now: Time, memory: &[AtomicU32]) -> bool {
+        const SPANS: u32 = (1 << SPAN_BITS) - 1;
+        const COUNTS: u32 = (1 << COUNT_BITS) - 1;
         // There is a power of two of them.
         let Some(place) = memory.get(self.place & (memory.len() - 1)) else { return false };
-        let span = (now.as_nanos() / SPAN_NANOS) & SPANS;
+        let span = (now.as_nanos() / SPAN_NANOS) as u32 & SPANS;
         let seen = place.load(Ordering::Relaxed);
-        let (tag, at, count) = (seen >> u32::BITS, seen >> COUNT_BITS & SPANS, seen & COUNTS);
+        let (tag, at, count) = (seen >> TAG_SHIFT, seen >> COUNT_BITS & SPANS, seen & COUNTS);
         let before = tag == self.tag && count > 0 && span.wrapping_sub(at) & SPANS <= REMEMBERED_SPANS;
         let count = if before && at == span { COUNTS.min(count + 1) } else { 1 };
-        place.store(self.tag << u32::BITS | span << COUNT_BITS | count, Ordering::Relaxed);
+        place.store(self.tag << TAG_SHIFT | span << COUNT_BITS | count, Ordering::Relaxed);
         before && count <= OF_ONE_IN_A_SPAN
     }
 }
@@ -134,8 +136,8 @@ impl Span {
     }
 }
 
-fn empty(count: usize) -> Box<[AtomicU64]> {
-    (0..count.max(1).next_power_of_two()).map(|_| AtomicU64::new(0)).collect()
+fn empty(count: usize) -> Box<[AtomicU32]> {
+    (0..count.max(1).next_power_of_two()).map(|_| AtomicU32::new(0)).collect()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ const PACKETS: u64 = 2 * RATE as u64;
 /// A busy machine may take its time.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// What is taken once, and once for each who is let in before he has to show a cookie.
-const GROWTH: u64 = 6 << 20;
+const GROWTH: u64 = 8 << 20;
 /// A few for each who comes and goes, and what is told so many times a second.
 const LINES: usize = 200;
 
