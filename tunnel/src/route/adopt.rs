@@ -3,8 +3,8 @@
 use super::Routes;
 use super::error::{RouteError, Trouble};
 use super::filter::Filter;
+use super::flow::{Flow, Source};
 use super::install::class_of;
-use super::plan::{Flow, Source};
 
 impl Routes {
     pub(super) fn adopt(&mut self) -> Result<(), RouteError> {

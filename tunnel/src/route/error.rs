@@ -30,17 +30,10 @@ pub enum RouteError {
         /// What they ask for.
         priority: u32,
     },
-    /// There are more of our prefixes than tables for them.
+    /// There are more tables than there may be: some that are not needed any more could not be given back.
     TooManyTables {
         /// How many there may be.
         limit: u32,
-    },
-    /// A pair of selectors falls into too many prefixes.
-    TooManyPrefixes {
-        /// How many pairs of prefixes it makes.
-        pairs: usize,
-        /// How many there may be.
-        limit: usize,
     },
 }
 
@@ -99,6 +92,11 @@ pub enum Trouble {
         /// The kernel's reason.
         why: String,
     },
+    /// There are too many prefixes of ours to tell the kernel about each.
+    Coarse {
+        /// How many of the remote side are captured from everywhere.
+        remotes: usize,
+    },
     /// Repairs failed.
     Repair {
         /// Why.
@@ -141,13 +139,7 @@ impl fmt::Display for RouteError {
                 )
             }
             Self::TooManyTables { limit } => {
-                write!(f, "more than {limit} prefixes of ours are captured, each of which needs a table")
-            }
-            Self::TooManyPrefixes { pairs, limit } => {
-                write!(
-                    f,
-                    "selectors make {pairs} pairs of prefixes, more than {limit}: use prefixes, not ranges"
-                )
+                write!(f, "all of the {limit} tables are taken, some by what could not be given back")
             }
         }
     }
@@ -185,6 +177,11 @@ impl fmt::Display for Trouble {
                 write!(f, "networks behind this host are captured, but {setting} is 0: set it to 1")
             }
             Self::Setting { path, why } => write!(f, "{} could not be set: {why}", path.display()),
+            Self::Coarse { remotes } => write!(
+                f,
+                "the kernel cannot be told of so many prefixes of ours: whatever goes to or comes from {remotes} of \
+                 the remote side is captured, and dropped where no selectors hold it"
+            ),
             Self::Repair { why } => write!(f, "routes could not be repaired: {why}"),
         }
     }

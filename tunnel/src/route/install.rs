@@ -1,15 +1,13 @@
 //! Makes the kernel agree with the plan, one flow at a time.
 
 use super::error::RouteError;
+use super::flow::{Class, Flow, Narrow, Source};
 use super::kernel::{Origin, Rule, Then};
-use super::plan::{Class, Flow, Narrow, Source, Way};
+use super::plan::{MOST_TABLES, Way};
 use super::prefix::{Family, Prefix};
 use super::{Routes, Trouble};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// How many tables there may be.
-const MOST_TABLES: u32 = 4096;
 
 /// A class's table, as it is in the kernel as far as we know.
 #[derive(Debug, Default)]
@@ -37,18 +35,10 @@ impl Routes {
             let both = self.sync(flow).and(self.sync(&flow.unbound()));
             result = result.and(both);
         }
-        if let Err(error) = &result {
-            self.try_again(error);
-        }
-        result
-    }
-
-    /// What fails for a reason that may pass is tried again, ever later. A limit of ours stands until something is
-    /// given back.
-    pub(super) fn try_again(&mut self, after: &RouteError) {
-        if !matches!(after, RouteError::TooManyTables { .. }) {
+        if result.is_err() {
             self.watch.failed();
         }
+        result
     }
 
     fn sync(&mut self, flow: &Flow) -> Result<(), RouteError> {
@@ -162,10 +152,6 @@ impl Routes {
             self.kernel.remove_rule(&rule)?;
         }
         if let Some(table) = self.tables.remove(class) {
-            // There may be others that found no room.
-            if self.free_table().is_none() {
-                self.watch.failed();
-            }
             self.numbers.remove(&table.number);
         }
         Ok(())
@@ -245,7 +231,7 @@ pub(super) fn class_of(rule: &Rule) -> Option<(Class, u32)> {
     let source = match (rule.origin, rule.from) {
         (Origin::ThisHost, _) => Source::Unbound(rule.family),
         (Origin::Any, Some(prefix)) => Source::Network(prefix),
-        (Origin::Any, None) => Source::Network(Prefix { address: rule.family.unspecified(), length: 0 }),
+        (Origin::Any, None) => Source::Network(Prefix::all(rule.family)),
     };
     Some((Class { source, narrow: rule.narrow }, number))
 }

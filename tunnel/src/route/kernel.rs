@@ -1,10 +1,11 @@
 //! What of the kernel's routing is ours: rules, routes, the device and its addresses.
 
 use super::error::{RouteError, Step};
+use super::flow::Narrow;
 use super::netlink::{
     ACK, Attributes, CREATE, Conversation, DUMP, EXCLUSIVE, Message, REPLACE, Refusal, Request,
 };
-use super::plan::{Narrow, Way};
+use super::plan::Way;
 use super::prefix::{Family, Prefix, from_octets, octets};
 use rustix::io::Errno;
 use std::net::IpAddr;

@@ -16,6 +16,7 @@
 //! each remote prefix has a route into the device and a worse one that is `unreachable`: the first goes with
 //! the device when the process dies, the second stays, and the next run adopts it. Selectors with protocols
 //! and ports get tables of their own; what a rule cannot tell of them is captured and left to policy.
+//! Where there are too many prefixes of ours for a table each, all that goes to the remote ones is captured.
 //! Further fragments show no ports, so that where selectors name ports, packets must not be fragmented.
 //!
 //! A table in the packet filter drops what comes in clear although it is captured in the other direction.
@@ -32,6 +33,7 @@
 mod adopt;
 mod error;
 mod filter;
+mod flow;
 mod install;
 mod kernel;
 mod netlink;
@@ -46,17 +48,15 @@ pub use settings::{CharonRule, RouteSettings};
 
 use crate::action::CaptureId;
 use filter::Filter;
+use flow::{Class, Flows, Grain};
 use kernel::{HostAddress, Kernel};
-use plan::{Class, Plan};
+use plan::Plan;
 use prefix::Family;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use tidegate_esp::SelectorPair;
 use watch::Watch;
-
-/// A pair of selectors may not make more pairs of prefixes than this.
-const MOST_PAIRS: usize = 16_384;
 
 /// How much is kept for an operator to see, and remembered as seen.
 const MOST_TROUBLES: usize = 32;
@@ -130,13 +130,15 @@ impl Routes {
     /// Sends this traffic into the device, and nowhere else. Captures may overlap or be equal; one of the same
     /// name takes the place of the earlier.
     ///
-    /// Whatever can be captured is captured even if it fails.
+    /// Whatever can be captured is captured even if it fails. Where the kernel cannot be told so many prefixes of
+    /// ours, all that goes to the remote side is captured, from wherever it comes.
     pub fn capture(&mut self, id: CaptureId, selectors: &SelectorPair) -> Result<(), RouteError> {
-        let flows = plan::flows(selectors);
-        if flows.len() > MOST_PAIRS {
-            return Err(RouteError::TooManyPrefixes { pairs: flows.len(), limit: MOST_PAIRS });
+        let flows = self.plan.fit(Flows::of(selectors));
+        if flows.grain == Grain::Coarse {
+            let remotes = flows.all.iter().filter(|flow| flow.is_from_anywhere()).count();
+            self.trouble(Trouble::Coarse { remotes });
         }
-        let touched = self.plan.capture(id, flows);
+        let touched = self.plan.capture(id, flows.all);
         self.sync_all(&touched)
     }
 

@@ -7,46 +7,19 @@
 //! A packet that this host makes on a socket without a source address has a class of its own, as no rule on
 //! the source could catch it: there routes give the source address, one of ours that the selectors hold.
 
+use super::flow::{Class, Flow, Flows, Grain, Narrow, Source};
 use super::prefix::{Family, Prefix};
 use crate::action::CaptureId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use tidegate_esp::icmp::IPV6_MTU_MIN;
-use tidegate_esp::{Ports, SelectorPair, TrafficSelector};
 
-/// Where traffic comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Source {
-    /// A prefix of ours.
-    Network(Prefix),
-    /// A socket of this host without an address.
-    Unbound(Family),
-}
+/// How many tables there may be.
+pub(crate) const MOST_TABLES: u32 = 4096;
 
-/// What the kernel can tell of protocol and ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Narrow {
-    /// 0 for any.
-    pub(crate) protocol: u8,
-    /// `None` for any.
-    pub(crate) local: Option<(u16, u16)>,
-    /// `None` for any.
-    pub(crate) remote: Option<(u16, u16)>,
-}
-
-/// Traffic that one rule selects and one table routes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Class {
-    pub(crate) source: Source,
-    pub(crate) narrow: Narrow,
-}
-
-/// A class and a destination: one route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Flow {
-    pub(crate) class: Class,
-    pub(crate) remote: Prefix,
-}
+/// How many classes have tables of their own. One is left over for each family's traffic from anywhere, and one for
+/// its sockets without an address.
+const MOST_CLASSES: usize = MOST_TABLES as usize - 2 * Family::ALL.len();
 
 /// How a flow should be routed into the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +33,8 @@ pub(crate) struct Way {
 pub(crate) struct Plan {
     captures: HashMap<CaptureId, Capture>,
     flows: BTreeMap<Flow, Claims>,
+    /// How many flows each class has, those of sockets without an address among them.
+    classes: HashMap<Class, usize>,
     /// Which of our prefixes each remote one is captured from.
     locals: BTreeMap<(Narrow, Prefix), BTreeSet<Prefix>>,
     hosts: BTreeSet<IpAddr>,
@@ -80,71 +55,26 @@ struct Claims {
     adopted: bool,
 }
 
-impl Narrow {
-    pub(crate) const ANY: Self = Self { protocol: 0, local: None, remote: None };
-
-    /// What two selectors let the kernel tell; `None` when no packet can match both.
-    fn of(local: &TrafficSelector, remote: &TrafficSelector) -> Option<Self> {
-        let protocol = match (local.protocol, remote.protocol) {
-            (0, protocol) | (protocol, 0) => protocol,
-            (a, b) if a == b => a,
-            _ => return None,
-        };
-        let has_ports = [libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_SCTP, libc::IPPROTO_DCCP]
-            .contains(&i32::from(protocol));
-        let ports = |ports| if has_ports { tellable(ports) } else { None };
-        Some(Self { protocol, local: ports(local.ports), remote: ports(remote.ports) })
-    }
-}
-
-/// The kernel's rules know no port 0 and no range that ends with the last port: there, and where ports cannot
-/// be seen, all of them are captured, and policy drops what no selector names.
-fn tellable(ports: Ports) -> Option<(u16, u16)> {
-    match ports {
-        Ports::Range(first, last) if first > 0 && last < u16::MAX => Some((first, last)),
-        Ports::Range(..) | Ports::Opaque => None,
-    }
-}
-
-impl Class {
-    pub(crate) fn family(&self) -> Family {
-        match self.source {
-            Source::Network(prefix) => prefix.family(),
-            Source::Unbound(family) => family,
-        }
-    }
-}
-
-impl Flow {
-    /// The flow of the same remote prefix from sockets without an address.
-    pub(crate) fn unbound(&self) -> Self {
-        let source = Source::Unbound(self.class.family());
-        Self { class: Class { source, narrow: self.class.narrow }, remote: self.remote }
-    }
-}
-
-/// The flows of a pair of selectors, each once.
-pub(crate) fn flows(selectors: &SelectorPair) -> BTreeSet<Flow> {
-    let prefixes = |selector: &TrafficSelector| -> Vec<Prefix> {
-        let prefixes = selector.addresses.to_prefixes();
-        prefixes.map(|(address, length)| Prefix { address, length }).collect()
-    };
-    let mut flows = BTreeSet::new();
-    for local in &selectors.local {
-        for remote in &selectors.remote {
-            let Some(narrow) = Narrow::of(local, remote) else { continue };
-            let remotes = prefixes(remote);
-            for source in prefixes(local) {
-                let class = Class { source: Source::Network(source), narrow };
-                let same_family = remotes.iter().filter(|remote| remote.family() == source.family());
-                flows.extend(same_family.map(|remote| Flow { class, remote: *remote }));
-            }
-        }
-    }
-    flows
-}
-
 impl Plan {
+    /// These flows as there is room for them. Where a class would be one too many, everything that goes to the same
+    /// places is meant instead: rather too much is captured than that something goes out in clear.
+    pub(crate) fn fit(&self, Flows { all, mut grain }: Flows) -> Flows {
+        let mut fresh = BTreeSet::new();
+        let fitted = all.into_iter().map(|flow| {
+            let missing = [flow.class, flow.unbound().class].into_iter();
+            let missing: Vec<Class> = missing.filter(|class| !self.classes.contains_key(class)).collect();
+            if !missing.iter().all(|class| fresh.contains(class)) {
+                if self.classes.len() + fresh.len() + missing.len() > MOST_CLASSES {
+                    grain = Grain::Coarse;
+                    return Flow::from_anywhere(flow.remote);
+                }
+                fresh.extend(missing);
+            }
+            flow
+        });
+        Flows { all: fitted.collect(), grain }
+    }
+
     /// Adds a capture, or puts it in place of an earlier one of its name; the flows that it touches.
     pub(crate) fn capture(&mut self, id: CaptureId, flows: BTreeSet<Flow>) -> Vec<Flow> {
         let mtu = self.captures.get(&id).and_then(|capture| capture.mtu);
@@ -276,6 +206,11 @@ impl Plan {
     }
 
     fn claim(&mut self, flow: Flow) -> &mut Claims {
+        if !self.flows.contains_key(&flow) {
+            for class in [flow.class, flow.unbound().class] {
+                *self.classes.entry(class).or_default() += 1;
+            }
+        }
         if let Source::Network(local) = flow.class.source {
             self.locals.entry((flow.class.narrow, flow.remote)).or_default().insert(local);
         }
@@ -289,6 +224,7 @@ impl Plan {
             return;
         }
         self.flows.remove(&flow);
+        [flow.class, flow.unbound().class].iter().for_each(|class| self.lose_flow_of(class));
         let (key, Source::Network(local)) = ((flow.class.narrow, flow.remote), flow.class.source) else {
             return;
         };
@@ -298,6 +234,14 @@ impl Plan {
                 self.locals.remove(&key);
                 self.natural.remove(&flow.remote.address);
             }
+        }
+    }
+
+    fn lose_flow_of(&mut self, class: &Class) {
+        let Some(flows) = self.classes.get_mut(class) else { return };
+        *flows -= 1;
+        if *flows == 0 {
+            self.classes.remove(class);
         }
     }
 }

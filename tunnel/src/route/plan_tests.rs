@@ -1,4 +1,5 @@
 use super::*;
+use tidegate_esp::{SelectorPair, TrafficSelector};
 
 fn selector(text: &str) -> TrafficSelector {
     text.parse().unwrap()
@@ -9,27 +10,25 @@ fn pair(local: &[&str], remote: &[&str]) -> SelectorPair {
     SelectorPair { local: side(local), remote: side(remote) }
 }
 
+fn all(selectors: &SelectorPair) -> BTreeSet<Flow> {
+    Flows::of(selectors).all
+}
+
 fn flow(local: &str, remote: &str) -> Flow {
-    *flows(&pair(&[local], &[remote])).first().unwrap()
+    *all(&pair(&[local], &[remote])).first().unwrap()
 }
 
 fn plan(hosts: &[&str], captures: &[(&[&str], &[&str])]) -> Plan {
     let mut plan = Plan::default();
     plan.set_hosts(hosts.iter().map(|host| host.parse().unwrap()).collect());
     for (number, (local, remote)) in captures.iter().enumerate() {
-        plan.capture(CaptureId(number as u64), flows(&pair(local, remote)));
+        plan.capture(CaptureId(number as u64), all(&pair(local, remote)));
     }
     plan
 }
 
 fn unbound_source(plan: &Plan, local: &str, remote: &str) -> Option<String> {
     Some(plan.way(&flow(local, remote).unbound())?.source?.to_string())
-}
-
-#[test]
-fn families_are_not_mixed() {
-    let flows = flows(&pair(&["10.1.0.0/24", "fd01::/64"], &["10.2.0.0/24", "fd02::/64", "fd03::/64"]));
-    assert_eq!(flows.len(), 3);
 }
 
 #[test]
@@ -41,12 +40,13 @@ fn a_flow_stays_until_the_last_capture_of_it_is_released() {
     assert_eq!(plan.release(CaptureId(1)), [flow]);
     assert!(plan.way(&flow).is_none());
     assert_eq!((plan.flows.len(), plan.locals.len(), plan.captures.len()), (0, 0, 0));
+    assert!(plan.classes.is_empty());
 }
 
 #[test]
 fn a_capture_that_is_named_again_takes_the_place_of_the_earlier() {
     let mut plan = plan(&[], &[(&["10.1.0.0/24"], &["10.2.0.0/24", "10.3.0.0/24"])]);
-    let touched = plan.capture(CaptureId(0), flows(&pair(&["10.1.0.0/24"], &["10.3.0.0/24", "10.4.0.0/24"])));
+    let touched = plan.capture(CaptureId(0), all(&pair(&["10.1.0.0/24"], &["10.3.0.0/24", "10.4.0.0/24"])));
     assert_eq!(touched.len(), 3);
     let captured = |remote| plan.way(&flow("10.1.0.0/24", remote)).is_some();
     assert_eq!(["10.2.0.0/24", "10.3.0.0/24", "10.4.0.0/24"].map(captured), [false, true, true]);
@@ -120,17 +120,36 @@ fn what_nobody_claims_is_given_up_when_the_start_is_over() {
     assert!(plan.way(&lost).is_none());
 }
 
+/// A plan with as many single addresses of ours as have tables of their own: the class of sockets without one is one more.
+fn full_plan() -> Plan {
+    let mut plan = Plan::default();
+    for number in 0..MOST_CLASSES as u64 - 1 {
+        let local = format!("10.128.{}.{}", number / 256, number % 256);
+        let flows = plan.fit(Flows::of(&pair(&[&local], &["10.2.0.0/24"])));
+        assert_eq!(flows.grain, Grain::Exact, "{local}");
+        plan.capture(CaptureId(number), flows.all);
+    }
+    plan
+}
+
 #[test]
-fn ports_that_the_kernel_cannot_tell_are_widened() {
-    let narrow = |local: (u8, Ports), remote: (u8, Ports)| {
-        let side = |(protocol, ports)| TrafficSelector { protocol, ports, ..TrafficSelector::any_v4() };
-        Narrow::of(&side(local), &side(remote))
-    };
-    let exact = Narrow { protocol: 6, local: None, remote: Some((80, 443)) };
-    assert_eq!(narrow((0, Ports::ANY), (6, Ports::Range(80, 443))), Some(exact));
-    let wide = Narrow { protocol: 17, local: None, remote: None };
-    assert_eq!(narrow((17, Ports::Opaque), (17, Ports::Range(1024, 65535))), Some(wide));
-    let echo = Narrow { protocol: 1, local: None, remote: None };
-    assert_eq!(narrow((1, Ports::Range(0x800, 0x8ff)), (1, Ports::ANY)), Some(echo));
-    assert_eq!(narrow((6, Ports::ANY), (17, Ports::ANY)), None);
+fn what_finds_no_table_is_captured_from_anywhere() {
+    let mut plan = full_plan();
+    let one_more = plan.fit(Flows::of(&pair(&["10.129.0.1", "10.128.0.7"], &["10.2.0.0/24"])));
+    let anywhere = Flow::from_anywhere(Prefix::new("10.2.0.0".parse().unwrap(), 24).unwrap());
+    let known = flow("10.128.0.7", "10.2.0.0/24");
+    assert_eq!(one_more, Flows { all: BTreeSet::from([anywhere, known]), grain: Grain::Coarse });
+    plan.capture(CaptureId(9999), one_more.all);
+    assert!(plan.way(&anywhere).is_some());
+    assert!(plan.classes.len() <= MOST_TABLES as usize);
+    plan.release(CaptureId(9999));
+    assert!(plan.way(&anywhere).is_none() && plan.way(&known).is_some());
+}
+
+#[test]
+fn a_table_that_is_given_back_is_taken_by_the_next() {
+    let mut plan = full_plan();
+    plan.release(CaptureId(7));
+    let next = plan.fit(Flows::of(&pair(&["10.129.0.1"], &["10.2.0.0/24"])));
+    assert_eq!(next, Flows { all: BTreeSet::from([flow("10.129.0.1", "10.2.0.0/24")]), grain: Grain::Exact });
 }

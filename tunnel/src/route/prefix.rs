@@ -60,6 +60,19 @@ impl Prefix {
         Some(Self { address, length })
     }
 
+    /// All addresses.
+    pub(crate) fn all(family: Family) -> Self {
+        Self { address: family.unspecified(), length: 0 }
+    }
+
+    /// The smallest that holds all of a range.
+    pub(crate) fn around(range: &AddressRange) -> Self {
+        let family = Family::of(range.start());
+        let of_length =
+            |length| Self::new(range.start(), length).filter(|prefix| prefix.contains(range.end()));
+        (1..=family.width()).rev().find_map(of_length).unwrap_or(Self::all(family))
+    }
+
     pub(crate) fn family(&self) -> Family {
         Family::of(self.address)
     }

@@ -1,10 +1,10 @@
 //! What others change in the kernel, and how it is put right.
 
 use super::error::{RouteError, Trouble};
+use super::flow::Flow;
 use super::install::{Installed, Table};
 use super::kernel::{self, Added, CHARON_RULE, HostAddress, Link, Rule, To};
 use super::netlink::Message;
-use super::plan::Flow;
 use super::prefix::{Family, Prefix};
 use super::watch::Wake;
 use super::{Changes, CharonRule, Routes};
@@ -50,7 +50,7 @@ impl Routes {
         let result = act(self);
         if let Err(error) = &result {
             self.trouble(Trouble::Repair { why: error.to_string() });
-            self.try_again(error);
+            self.watch.failed();
         }
         result.ok()
     }

@@ -3,7 +3,7 @@
 use super::Routes;
 use super::error::{RouteError, Trouble};
 use super::filter::FilterSettings;
-use super::plan::Source;
+use super::flow::Source;
 use super::prefix::Family;
 use std::collections::BTreeSet;
 use std::fs;

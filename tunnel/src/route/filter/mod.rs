@@ -10,8 +10,8 @@ mod expression;
 mod script;
 
 use super::error::{RouteError, Step};
+use super::flow::{Flow, Narrow, Source};
 use super::netlink::{Attributes, Conversation, Refusal, Request};
-use super::plan::{Flow, Narrow, Source};
 use super::prefix::{Family, Prefix, octets};
 use rustix::io::Errno;
 use script::Script;
