@@ -11,16 +11,19 @@
 mod support;
 
 use libfuzzer_sys::fuzz_target;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{End, Pair, connection, fixed, identity, selector};
+use support::{A, B, End, Pair, connection, fixed, identity, selector};
 use tidegate_esp::crypto::{KeyMaterial, OpeningKey, SealingKey, Suite};
 use tidegate_esp::{Params, Ports};
 use tidegate_ike::auth::{
     LocalAuth, LocalCertificate, RemoteAuth, RemoteCertificates, RemoteKeys, Revocation, RsaPadding, RsaSha1,
     TrustStore,
 };
-use tidegate_ike::connection::{AddressRequest, Connection, LocalIdentity, RemoteIdentity};
+use tidegate_ike::connection::{
+    AddressRequest, Connection, EncapsulationPolicy, LocalIdentity, RemoteIdentity,
+};
 use tidegate_ike::crypto::{SEEDED, Secret, SigningKey, pem};
 use tidegate_ike::identity::IdentityPattern;
 use tidegate_ike::keys::{Disclosed, KeySink};
@@ -29,7 +32,7 @@ use tidegate_ike::pool::Pool;
 use tidegate_ike::wire::{
     Envelope, ExchangeType, Header, Part, PayloadChain, SaInitResponse, Sealed, SealingSizes, unpad,
 };
-use tidegate_ike::{Config, Framing, SpiPair, Transmit, WallTime};
+use tidegate_ike::{Config, DataEvent, Framing, SpiPair, Transmit, WallTime};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&flavour, mut rest)) = input.split_first() else { return };
@@ -60,6 +63,8 @@ struct Scene {
     /// How many first messages have come through as they were sent: requests, and answers that go on.
     untouched: [usize; 2],
     iv: u64,
+    /// Which of its places each end has ever had, a bit for each.
+    had: [u8; 2],
 }
 
 struct Keys {
@@ -99,13 +104,15 @@ impl Scene {
     fn new(flavour: u8) -> Self {
         let mut ends = [connection(End::A), connection(End::B)];
         let mut config = Config::default();
-        match flavour % 7 {
+        match flavour % 9 {
             1 => give_addresses(&mut ends),
             2 => prove_by_key(&mut ends),
             3 => prove_by_certificate(&mut ends),
             4 => prove_twice(&mut ends),
             5 => config.cookie_threshold = 0,
-            6 => ends.iter_mut().for_each(|end| end.mobike = true),
+            6 => move_about(&mut ends, EncapsulationPolicy::Auto),
+            7 => move_about(&mut ends, EncapsulationPolicy::Raw),
+            8 => move_about(&mut ends, EncapsulationPolicy::Udp),
             _ => {}
         }
         let [a, b] = ends;
@@ -122,13 +129,19 @@ impl Scene {
         for host in [&mut pair.a, &mut pair.b] {
             host.endpoint.set_key_sink(Box::new(Sink(Arc::clone(&keys))));
         }
-        Self { pair, keys, untouched: [0, 0], iv: 0 }
+        let mut scene = Self { pair, keys, untouched: [0, 0], iv: 0, had: [1, 1] };
+        if flavour % 9 >= 6 {
+            // So that they have something to tell each other of.
+            scene.moves(End::B, 0b0011);
+        }
+        scene
     }
 
     fn happens(&mut self, what: u8, change: &Change<'_>) {
         let from = if what & 1 == 0 { End::A } else { End::B };
         match (what >> 1) % 8 {
-            0 | 1 => self.passes(from, None),
+            0 => self.passes(from, None),
+            1 => self.passes_a_nat(from, change),
             2 | 3 => self.passes(from, Some(change)),
             4 => drop(self.pair.host(from).sent.pop_front()),
             5 => {
@@ -138,7 +151,7 @@ impl Scene {
                 self.pair.host(from).sent.extend(again);
             }
             6 => self.pair.sleep(Duration::from_millis(u64::from(change.at))),
-            _ => self.acts(from, change.gone),
+            _ => self.acts(from, change),
         }
     }
 
@@ -162,7 +175,52 @@ impl Scene {
         if bytes == sent.bytes {
             self.note_untouched(&sent);
         }
-        self.pair.deliver(from.other(), &Transmit { bytes, ..sent });
+        self.arrives(from.other(), &Transmit { bytes, ..sent });
+    }
+
+    /// The next datagram arrives as if from elsewhere.
+    fn passes_a_nat(&mut self, from: End, change: &Change<'_>) {
+        let Some(mut sent) = self.pair.host(from).sent.pop_front() else { return };
+        self.note_untouched(&sent);
+        let place = usize::from(change.at) % (PLACES[0].len() + 1);
+        if let Some(ip) = PLACES[side(from)].get(place) {
+            sent.path.local.set_ip(*ip);
+        }
+        if change.gone != 0 {
+            sent.path.local.set_port(1024 + u16::from(change.gone));
+        }
+        self.arrives(from.other(), &sent);
+    }
+
+    /// What goes to an address that an end never had does not arrive.
+    fn arrives(&mut self, to: End, datagram: &Transmit) {
+        if self.has_had(to, datagram.path.remote.ip()) {
+            self.pair.deliver(to, datagram);
+        }
+        self.is_where_it_was(to);
+    }
+
+    fn has_had(&self, end: End, ip: IpAddr) -> bool {
+        PLACES[side(end)]
+            .iter()
+            .enumerate()
+            .any(|(at, place)| *place == ip && self.had[side(end)] & 1 << at != 0)
+    }
+
+    fn is_where_it_was(&self, end: End) {
+        let host = if end == End::A { &self.pair.a } else { &self.pair.b };
+        let sent = host.sent.iter().map(|sent| sent.path.local);
+        let mut ours = sent.chain(host.installed.values().map(|params| params.path.local));
+        assert!(ours.all(|local| self.has_had(end, local.ip())), "not from an address of {end:?}");
+    }
+
+    /// An end has these of its places from now on.
+    fn moves(&mut self, end: End, which: u8) {
+        self.had[side(end)] |= which;
+        let places = PLACES[side(end)].iter().enumerate();
+        let places = places.filter(|(at, _)| which & 1 << at != 0).map(|(_, ip)| *ip).collect();
+        self.pair.with(end, |endpoint, now| endpoint.set_local_addresses(now, places));
+        self.is_where_it_was(end);
     }
 
     /// Of a sealed message the payloads change, and it is sealed again; of any other whatever is behind the
@@ -205,7 +263,9 @@ impl Scene {
     }
 
     fn note_untouched(&mut self, sent: &Transmit) {
-        let Ok((header, body)) = Header::parse(&sent.bytes) else { return };
+        let marker = if sent.path.framing == Framing::Marked { 4 } else { 0 };
+        let Some((_, message)) = sent.bytes.split_at_checked(marker) else { return };
+        let Ok((header, body)) = Header::parse(message) else { return };
         if header.exchange == ExchangeType::IkeSaInit {
             let goes_on = || SaInitResponse::parse(header.next_payload, body);
             match header.response {
@@ -217,21 +277,35 @@ impl Scene {
         }
     }
 
-    /// An end begins something.
-    fn acts(&mut self, end: End, what: u8) {
+    /// An end begins something, or its packet side has seen something.
+    fn acts(&mut self, end: End, change: &Change<'_>) {
+        let [_, which] = change.at.to_be_bytes();
         let (sa, child) = {
             let host = self.pair.host(end);
             (host.standing().first().copied(), host.children().first().copied())
         };
-        let known = self.pair.with(end, |endpoint, now| match (what % 5, sa, child) {
+        let elsewhere = PLACES[side(end.other())][usize::from(which) % PLACES[0].len()];
+        let elsewhere = SocketAddr::new(elsewhere, 4500);
+        let known = self.pair.with(end, |endpoint, now| match (change.gone % 8, sa, child) {
             (0, Some(sa), _) => endpoint.rekey(now, sa),
             (1, _, Some(child)) => endpoint.rekey_child(now, child),
             (2, Some(sa), _) => endpoint.create_child(now, sa, "net"),
             (3, Some(sa), _) => endpoint.reauthenticate(now, sa).map(drop),
             (4, Some(sa), _) => endpoint.terminate(now, sa),
+            (6, _, Some(child)) => {
+                endpoint.handle_data(now, DataEvent::PeerMoved { child, remote: elsewhere });
+                Ok(())
+            }
+            (7, ..) => {
+                endpoint.handle_data(now, DataEvent::UnknownSpi(elsewhere));
+                Ok(())
+            }
             _ => Ok(()),
         });
         known.expect("it was there just now");
+        if change.gone % 8 == 5 {
+            self.moves(end, which);
+        }
     }
 
     /// What both ends have sent first goes into what they prove who they are by (RFC 7296 §2.15).
@@ -241,6 +315,30 @@ impl Scene {
         assert!(answers > 0 || self.pair.a.standing().is_empty(), "a changed answer was taken for B's");
         assert!(self.pair.a.children().len() <= 256 && self.pair.b.children().len() <= 256);
     }
+}
+
+/// Where A can be, and B: the first is where they begin.
+static PLACES: [[IpAddr; 4]; 2] = [places(A, 1), places(B, 2)];
+
+const fn places(first: IpAddr, number: u8) -> [IpAddr; 4] {
+    [
+        first,
+        IpAddr::V4(Ipv4Addr::new(198, 51, 100, number)),
+        IpAddr::V4(Ipv4Addr::new(203, 0, 113, number)),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number as u16)),
+    ]
+}
+
+fn side(end: End) -> usize {
+    usize::from(end == End::B)
+}
+
+/// Both may move, and B takes A wherever it comes from (RFC 4555).
+fn move_about([a, b]: &mut [Connection; 2], encapsulation: EncapsulationPolicy) {
+    for end in [&mut *a, &mut *b] {
+        (end.mobike, end.encapsulation) = (true, encapsulation);
+    }
+    b.remote.addresses.clear();
 }
 
 /// B gives A an address.

@@ -2,28 +2,24 @@
 //! succeed, fail, take their time and bring events about.
 //!
 //! The first byte says in pieces of which size the rest arrives. Packets that mean something must survive being
-//! written and read; what the server sends must make sense, and be no more answers than there were questions.
+//! written and read. What the server sends must make sense, no event comes that nobody has registered for, and
+//! there are no more answers than questions: as many, where nothing else was sent.
 
 #![no_main]
 
+mod daemon;
+#[path = "../../tunnel/tests/vici/fake.rs"]
+#[allow(dead_code, reason = "tests use the rest of it")]
+mod fake;
+
+use daemon::Daemon;
 use libfuzzer_sys::fuzz_target;
-use std::fmt;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::collections::BTreeSet;
 use std::time::Duration;
-use tidegate::connection::Connection;
-use tidegate::engine::{Manner, Selection, Target};
-use tidegate::event::Event;
-use tidegate::io::udp::RawEsp;
-use tidegate::status::{ConfiguredChild, ConnectionStatus, CountersReport};
 use tidegate::vici::codec::{decode, encode};
 use tidegate::vici::packet::{MAX_PACKET, Packet};
-use tidegate::vici::{Control, Refusal, serve};
-use tidegate_ike::pool::{Pool, PoolReport};
-use tidegate_ike::tally::{Tallies, Tally, TallyOf};
+use tidegate::vici::serve;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&piece, stream)) = input.split_first() else { return };
@@ -45,8 +41,8 @@ async fn talk(stream: &[u8], piece: usize) -> Vec<u8> {
             }
             tokio::task::yield_now().await;
         }
-        // Whoever closes is gone: give what is under way the time to end.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // Whoever closes is gone: give what is under way the time to end. It costs none.
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
         let _ = output.shutdown().await;
     };
     let mut sent = Vec::new();
@@ -57,7 +53,9 @@ async fn talk(stream: &[u8], piece: usize) -> Vec<u8> {
 }
 
 fn check(stream: &[u8], sent: &[u8]) {
-    let asked = packets(stream).filter(|packet| matches!(packet.first(), Some(0 | 3 | 4))).count();
+    let questions: Vec<Question<'_>> = packets(stream).map(Question::of).collect();
+    let asked = questions.iter().filter(|question| **question != Question::None).count();
+    let registered: BTreeSet<&str> = questions.iter().filter_map(Question::event).collect();
     let mut answers = 0;
     let mut length = 0;
     for packet in packets(sent) {
@@ -67,8 +65,9 @@ fn check(stream: &[u8], sent: &[u8]) {
                 decode(message).expect("an answer makes sense");
                 answers += 1;
             }
-            Packet::Event { message, .. } => {
+            Packet::Event { name, message } => {
                 decode(message).expect("an event makes sense");
+                assert!(registered.contains(name), "nobody wants to hear of {name}");
             }
             Packet::CommandUnknown | Packet::Confirmed | Packet::EventUnknown => answers += 1,
             Packet::Request { .. } | Packet::Register(_) | Packet::Unregister(_) => {
@@ -78,6 +77,38 @@ fn check(stream: &[u8], sent: &[u8]) {
     }
     assert_eq!(length, sent.len(), "a packet is whole");
     assert!(answers <= asked, "{answers} answers to {asked} questions");
+    let whole: usize = packets(stream).map(|packet| 4 + packet.len()).sum();
+    if asked == questions.len() && whole == stream.len() {
+        assert_eq!(answers, asked, "a question that makes sense is answered");
+    }
+}
+
+/// What a client's packet asks for.
+#[derive(PartialEq, Eq)]
+enum Question<'a> {
+    Command,
+    Register(&'a str),
+    Unregister,
+    /// Nothing: no packet, or one that clients do not send.
+    None,
+}
+
+impl<'a> Question<'a> {
+    fn of(packet: &'a [u8]) -> Self {
+        match Packet::parse(packet) {
+            Ok(Packet::Request { .. }) => Self::Command,
+            Ok(Packet::Register(name)) => Self::Register(name),
+            Ok(Packet::Unregister(_)) => Self::Unregister,
+            _ => Self::None,
+        }
+    }
+
+    fn event(&self) -> Option<&'a str> {
+        match self {
+            Self::Register(name) => Some(name),
+            _ => None,
+        }
+    }
 }
 
 /// Whole packets at the beginning of a stream, without their lengths.
@@ -106,158 +137,4 @@ fn survive(packet: &[u8]) {
     encode(&tree, &mut bytes).expect("what was read has no field that is too long");
     assert_eq!(bytes, message, "there is one way to write a message");
     assert_eq!(decode(&bytes), Ok(tree));
-}
-
-/// Does nothing, and says so in many ways.
-#[derive(Clone, Default)]
-struct Daemon {
-    listeners: Arc<Mutex<Vec<mpsc::UnboundedSender<Event>>>>,
-}
-
-#[derive(Debug)]
-struct No {
-    unknown: bool,
-}
-
-impl fmt::Display for No {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no")
-    }
-}
-
-impl Refusal for No {
-    fn is_about_nothing(&self) -> bool {
-        self.unknown
-    }
-}
-
-struct Listener(mpsc::UnboundedReceiver<Event>);
-
-impl futures_core::Stream for Listener {
-    type Item = Event;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.0.poll_recv(context)
-    }
-}
-
-impl Daemon {
-    /// What becomes of it depends on the name.
-    async fn outcome(&self, name: &str) -> Result<usize, No> {
-        let event = Event::Trouble { area: "fuzz", message: name.to_owned() };
-        self.listeners.lock().expect("not poisoned").retain(|listener| listener.send(event.clone()).is_ok());
-        match name.len() % 5 {
-            0 => Err(No { unknown: true }),
-            1 => Err(No { unknown: false }),
-            2 => Ok(0),
-            3 => {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                Ok(1)
-            }
-            _ => Ok(2),
-        }
-    }
-
-    async fn of(&self, selection: Selection) -> Result<usize, No> {
-        match selection {
-            Selection::Connection(name) | Selection::Child { child: name, .. } => self.outcome(&name).await,
-            _ => self.outcome("four").await,
-        }
-    }
-}
-
-impl Control for Daemon {
-    type Error = No;
-    type Events = Listener;
-
-    async fn initiate(&self, target: Target) -> Result<(), No> {
-        let (Target::Connection(name) | Target::Child { child: name, .. }) = target;
-        self.outcome(&name).await.map(drop)
-    }
-
-    async fn terminate(&self, selection: Selection, _: Manner) -> Result<usize, No> {
-        self.of(selection).await
-    }
-
-    async fn reauthenticate(&self, selection: Selection) -> Result<usize, No> {
-        self.of(selection).await
-    }
-
-    async fn install(&self, target: Target) -> Result<(), No> {
-        self.initiate(target).await
-    }
-
-    async fn uninstall(&self, target: Target) -> Result<(), No> {
-        self.initiate(target).await
-    }
-
-    async fn rekey(&self, selection: Selection) -> Result<usize, No> {
-        self.of(selection).await
-    }
-
-    async fn status(&self) -> Result<Vec<ConnectionStatus>, No> {
-        let child = ConfiguredChild { name: "net".to_owned(), installed: true, ..ConfiguredChild::default() };
-        let site = ConnectionStatus {
-            name: "site".to_owned(),
-            children: vec![child],
-            ..ConnectionStatus::default()
-        };
-        Ok(vec![site])
-    }
-
-    async fn counters(&self) -> Result<CountersReport, No> {
-        Ok(CountersReport::default())
-    }
-
-    async fn connections(&self) -> Result<Vec<Arc<str>>, No> {
-        Ok(vec!["site".into()])
-    }
-
-    async fn load(&self, connection: Connection) -> Result<(), No> {
-        self.outcome(connection.name()).await.map(drop)
-    }
-
-    async fn update(&self, connection: Connection) -> Result<(), No> {
-        self.outcome(connection.name()).await.map(drop)
-    }
-
-    async fn unload(&self, name: &str) -> Result<(), No> {
-        self.outcome(name).await.map(drop)
-    }
-
-    async fn load_pool(&self, _: Pool) -> Result<(), No> {
-        Ok(())
-    }
-
-    async fn unload_pool(&self, _: &str) -> Result<bool, No> {
-        Ok(true)
-    }
-
-    async fn pools(&self) -> Result<Vec<PoolReport>, No> {
-        Ok(Vec::new())
-    }
-
-    async fn tallies(&self) -> Result<Tallies, No> {
-        Ok(Tallies { all: Tally::default(), by_connection: [("site".into(), Tally::default())].into() })
-    }
-
-    async fn reset_tallies(&self, which: TallyOf) -> Result<bool, No> {
-        Ok(which == TallyOf::All)
-    }
-
-    async fn revocation_lists(&self) -> Vec<Vec<u8>> {
-        vec![b"none that can be read".to_vec()]
-    }
-
-    async fn forget_revocation_lists(&self) {}
-
-    fn raw_esp(&self) -> RawEsp {
-        RawEsp::On
-    }
-
-    fn events(&self) -> Listener {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.listeners.lock().expect("not poisoned").push(sender);
-        Listener(receiver)
-    }
 }

@@ -3,7 +3,8 @@
 //! tables that change underneath.
 //!
 //! The input is a row of steps. Nothing but ESP of our SAs goes out while the rule protects, nothing comes in
-//! that the other end has not sealed, none of it twice, and every packet inside belongs to the selectors.
+//! that the other end has not sealed, none of it twice, and every packet inside belongs to the selectors. What
+//! waits for an SA does not wait for ever.
 
 #![no_main]
 
@@ -19,6 +20,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use steps::Steps;
 use tidegate::io::batch::{Arrival, Channel, Departure, ReceiveBatch};
+use tidegate::worker::HoldLimits;
 use tidegate_esp::crypto::{Backend, SealingKey};
 use tidegate_esp::policy::Action;
 use tidegate_esp::segment::Offloads;
@@ -51,8 +53,8 @@ struct Run {
     right: Node,
     /// The SA that packets are sealed by hand for, so that the left end's numbers stay its own.
     spare: Installed,
-    /// The one that the left end seals by.
-    installed: Installed,
+    /// Those that the left end seals by: the newest of them, as long as there is one.
+    installed: Vec<Installed>,
     /// Datagrams of the left end that wait to be carried.
     wire: Vec<(Vec<u8>, Departure)>,
     /// How many datagrams were sealed for the right end, by the left one or by hand.
@@ -74,7 +76,8 @@ impl Run {
             ..Wish::default()
         };
         let spare = install(&mut left, &mut right, 1, &Wish::default());
-        let installed = install(&mut left, &mut right, 2, &wish);
+        left.tables.remove_outbound(spare.outbound);
+        let installed = vec![install(&mut left, &mut right, 2, &wish)];
         Self { left, right, spare, installed, wire: Vec::new(), sealed: 0, by_hand: 0, now: 0, next_sa: 3 }
     }
 
@@ -112,8 +115,9 @@ impl Run {
         let kind = steps.byte().unwrap_or(0);
         let channel = channels[usize::from(kind >> 1) % channels.len()];
         let mut bytes = steps.long_bytes().to_vec();
+        let newest = self.installed.last().unwrap_or(&self.spare);
         if let Some(spi) = bytes.first_chunk_mut().filter(|_| kind & 1 != 0) {
-            *spi = self.installed.right_spi.to_be_bytes();
+            *spi = newest.right_spi.to_be_bytes();
         }
         let arrival = Arrival { local: outer(2), remote: outer(1), traffic_class: kind, channel };
         let before = self.opened();
@@ -175,11 +179,14 @@ impl Run {
     fn tables_change(&mut self, how: u8) {
         match how % 4 {
             0 => {
-                self.left.tables.remove_outbound(self.installed.outbound);
-                self.left.tables.publish();
+                if let Some(gone) = self.installed.pop() {
+                    self.left.tables.remove_outbound(gone.outbound);
+                    self.left.tables.publish();
+                }
             }
             1 => {
-                self.installed = install(&mut self.left, &mut self.right, self.next_sa, &Wish::default());
+                let next = install(&mut self.left, &mut self.right, self.next_sa, &Wish::default());
+                self.installed.push(next);
                 self.next_sa += 1;
             }
             2 => self.left.rule(Some(Action::Drop)),
@@ -219,7 +226,13 @@ impl Run {
         self.right.incoming.counters().snapshot().esp.opened_packets
     }
 
-    fn check(&self) {
+    /// No more came in than went out, and whatever still waits for an SA has either got one or is given up.
+    fn check(&mut self) {
+        let patience = u64::try_from(HoldLimits::default().time.as_millis()).expect("seconds");
+        self.now += patience;
+        self.left.tend(at(self.now));
+        self.collect();
+        assert_eq!(self.left.outgoing.next_deadline(at(self.now)), None, "something waits for ever");
         assert!(self.opened() <= self.sealed, "{} of {}", self.opened(), self.sealed);
     }
 }

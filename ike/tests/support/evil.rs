@@ -11,6 +11,7 @@ use super::support::{End, mirrored};
 use tidegate_esp::Spi;
 use tidegate_esp::crypto::{OpeningKey, SealingKey};
 use tidegate_ike::auth::{method, psk_auth, signed_octets};
+use tidegate_ike::connection::Connection;
 use tidegate_ike::crypto::{PrivateValue, SEEDED, SeededRandom};
 use tidegate_ike::keys::{IkeKeys, Inputs};
 use tidegate_ike::proposal::{IkeChoice, IkeProposal, confirm_ike, esp_offer, ike_offer};
@@ -46,6 +47,8 @@ pub struct Scene {
     pub victim: Host,
     pub evil: Evil,
     pub now: Time,
+    /// Where the evil one speaks from.
+    pub from: std::net::IpAddr,
 }
 
 /// What the evil one has sent and got back so far.
@@ -226,13 +229,21 @@ impl Scene {
 
     /// The evil one has an IKE SA with a child.
     pub fn established() -> Self {
-        let mut victim = Self::victim(Config::default());
+        Self::with(connection(End::B))
+    }
+
+    /// The same by a connection of the victim's that differs.
+    pub fn with(connection: Connection) -> Self {
+        let mut victim = Host::new(0xb, B, Config::default());
+        let mobike = connection.mobike;
+        victim.endpoint.load(connection);
         let now = Time::from_nanos(1_000_000_000);
         let knock = Knock::new(1);
         hear(&mut victim, now, &knock.request);
         let answer = victim.sent.pop_front().unwrap().bytes;
         let (evil, auth) = knock.accepted(&answer);
-        let mut scene = Self { victim, evil, now };
+        let auth = AuthRequest { mobike, ..auth };
+        let mut scene = Self { victim, evil, now, from: A };
         let said = scene.ask(ExchangeType::IkeAuth, &auth.emit()).unwrap();
         let AuthResponse::Accepted(accepted) = AuthResponse::parse(said.first, &said.bytes).unwrap() else {
             panic!("refused");
@@ -249,7 +260,7 @@ impl Scene {
 
     /// Says something to the victim, whatever it is.
     pub fn say(&mut self, datagram: &[u8]) {
-        hear(&mut self.victim, self.now, datagram);
+        hear_from(&mut self.victim, self.now, self.from, datagram);
     }
 
     /// Sends the next request; gives the answer.
