@@ -1,18 +1,20 @@
 //! Writes the seed corpora under `seeds/` from messages of our own: `cargo run --example seeds` in `fuzz/`.
 
+mod chains;
+mod control;
+mod conversations;
 mod packets;
 mod texts;
 
 use std::path::Path;
-use tidegate::vici::{Message, packet};
 use tidegate_esp::{AddressRange, Ports, Spi, TrafficSelector};
 use tidegate_ike::wire::{
     AdditionalAddresses, AuthAccepted, AuthPayload, AuthRequest, AuthResponse, CertificatePayload,
     ChildAccepted, ChildOffer, ChildOutcome, ChildRequest, ChildResponse, Configuration,
     ConfigurationAttribute, ConfigurationKind, CreateChildRequest, CreateChildResponse, Delete, Envelope,
     ExchangeType, Header, IdPayload, IkeSpi, Informational, KeyExchange, MessageId, NatDetection, Notify,
-    NotifyType, Part, PayloadChain, Proposal, ProtocolId, RekeyIkeMessage, SaInitAccepted, SaInitRequest,
-    SaInitResponse, SealingSizes, Selectors, Transform, split,
+    NotifyType, Part, Proposal, ProtocolId, RekeyIkeMessage, SaInitAccepted, SaInitRequest, SaInitResponse,
+    SealingSizes, Selectors, Transform, split,
 };
 
 use ExchangeType::{CreateChildSa, IkeAuth, IkeSaInit, Informational as Info};
@@ -57,188 +59,11 @@ fn main() -> std::io::Result<()> {
     save("fragments", "bad_numbers", &[0, 2, 35, 1, 3, 2, 0, 1, 0, 0, 0, 0, 255, 255, 1, 1, 1, 65, 1, 1])?;
     let large: Vec<u8> = (1..=12).flat_map(|number| [number, 12, 35, 255]).collect();
     save("fragments", "too_long", &large)?;
-    established()?;
-    vici()?;
-    handshake()?;
+    conversations::save_all()?;
+    chains::save_all()?;
+    control::save_all()?;
     packets::save_all()?;
     texts::save_all()
-}
-
-/// Conversations with a peer that has the keys; `fuzz_targets/established.rs` says what a record is.
-fn established() -> std::io::Result<()> {
-    const ASK: [u8; 3] = [0, 0, 0];
-    const INFORM: [u8; 3] = [0, 3, 0];
-    const ANSWER: [u8; 3] = [1, 0, 1];
-    let none = PayloadChain::default();
-    let begin = |how| record([2, how, 0], &PayloadChain::default());
-    let create = record(ASK, &fitting_request(0x6666_0002, None).emit());
-    let rekey = record(ASK, &fitting_request(0x6666_0003, Spi::new(EVIL_SPI)).emit());
-    let rekey_ike = record(ASK, &fitting_rekey(5).emit());
-    let delete =
-        |delete| record(INFORM, &Informational { deletes: vec![delete], ..Informational::default() }.emit());
-    let delete_child = delete(Delete::Esp(Spi::new(EVIL_SPI).into_iter().collect()));
-    let made = record(ANSWER, &fitting_response().emit());
-    let successor = record(ANSWER, &fitting_successor().emit());
-    let empty = record(ANSWER, &none);
-    let later = record([3, 200, 100], &none);
-    let refused = record(ANSWER, &CreateChildResponse::Failed(failure()).emit());
-    let other_group = record(ANSWER, &CreateChildResponse::InvalidKe(31).emit());
-    let conversations: [(&str, &[&[u8]]); 13] = [
-        ("create", &[&create, &record(INFORM, &none)]),
-        ("rekey", &[&rekey, &delete_child]),
-        ("rekey_ike", &[&rekey_ike, &delete(Delete::Ike)]),
-        ("delete_child", &[&delete_child]),
-        ("delete_ike", &[&delete(Delete::Ike)]),
-        ("victim_rekeys", &[&begin(0), &made, &empty]),
-        ("victim_rekeys_and_is_refused", &[&begin(0), &refused, &later]),
-        ("victim_rekeys_in_another_group", &[&begin(0), &other_group, &made]),
-        ("victim_rekeys_the_ike_sa", &[&begin(2), &successor, &empty]),
-        ("victim_creates", &[&begin(3), &made, &begin(1), &empty]),
-        ("rekeys_cross", &[&begin(0), &rekey, &made, &delete_child, &empty]),
-        ("rekeys_of_the_ike_sa_cross", &[&begin(2), &rekey_ike, &successor, &empty]),
-        ("reauthentication", &[&begin(5), &later, &delete_child]),
-    ];
-    for (name, records) in conversations {
-        save("established", name, &records.concat())?;
-    }
-    let chain = fitting_request(0x6666_0004, None).emit();
-    let half = chain.bytes.len() / 2;
-    let part =
-        |more, first, bytes: &[u8]| record([5, 0, more], &PayloadChain { first, bytes: bytes.to_vec() });
-    let parts = [part(0x12, chain.first, &chain.bytes[..half]), part(0x22, 0, &chain.bytes[half..])];
-    save("established", "fragments", &parts.concat())
-}
-
-/// What happens on the way between two ends; `fuzz_targets/handshake.rs` says what a record is.
-fn handshake() -> std::io::Result<()> {
-    // The next datagram of A, and of B, as it is.
-    const ALONG: [u8; 5] = [0, 0, 0, 0, 0];
-    const BACK: [u8; 5] = [1, 0, 0, 0, 0];
-    // One octet of the next one becomes another.
-    let change = |back: u8, at: u8| [4 | back, 0, at, 1, 1, 0xff];
-    let lost = |back: u8| [8 | back, 0, 0, 0, 0];
-    let begins = |what: u8| [14, 0, 0, what, 0];
-    let later = [12, 0x20, 0, 0, 0];
-    let exchange = [ALONG, BACK].concat();
-    let stands = [&exchange[..], &exchange].concat();
-    for flavour in 0..7 {
-        save("handshake", &format!("flavour_{flavour}"), &[&[flavour], &stands[..], &exchange].concat())?;
-    }
-    let rows: [(&str, Vec<u8>); 9] = [
-        ("changed_request", [&change(0, 40)[..], &BACK, &ALONG].concat()),
-        ("changed_answer", [&ALONG[..], &change(1, 40), &ALONG].concat()),
-        ("changed_identity", [&exchange[..], &change(0, 9), &BACK].concat()),
-        ("changed_acceptance", [&exchange[..], &ALONG, &change(1, 60)].concat()),
-        ("lost", [&lost(0)[..], &later, &exchange, &lost(0), &later, &exchange].concat()),
-        ("rekeyed", [&stands[..], &begins(0), &exchange, &exchange].concat()),
-        ("child_rekeyed", [&stands[..], &begins(1), &change(0, 20), &BACK, &exchange].concat()),
-        ("reauthenticated", [&stands[..], &begins(3), &exchange, &exchange, &exchange].concat()),
-        ("ended", [&stands[..], &begins(2), &exchange, &begins(4), &exchange].concat()),
-    ];
-    for (name, row) in rows {
-        save("handshake", name, &[&[0], &row[..]].concat())?;
-    }
-    Ok(())
-}
-
-/// The SPI of the child that the target begins with.
-const EVIL_SPI: u32 = 0x6666_0001;
-
-fn record(how: [u8; 3], chain: &PayloadChain) -> Vec<u8> {
-    let length = u16::try_from(chain.bytes.len()).expect("short");
-    [&how, [chain.first].as_slice(), &length.to_be_bytes(), &chain.bytes].concat()
-}
-
-/// A request that the target's connection accepts.
-fn fitting_request(spi: u32, rekeys: Option<Spi>) -> CreateChildRequest {
-    let proposals = vec![fitting_proposal(1, ProtocolId::Esp, &spi.to_be_bytes())];
-    CreateChildRequest::Child(ChildRequest {
-        offer: ChildOffer {
-            proposals,
-            initiator_selectors: vec![subnet(1)],
-            responder_selectors: vec![subnet(2)],
-            transport_mode: false,
-            no_tfc_padding: false,
-        },
-        nonce: vec![8; 32],
-        key_exchange: None,
-        rekeys,
-        notifies: vec![],
-    })
-}
-
-/// An answer to what the target's victim asks for: its second proposal, without a key exchange.
-fn fitting_response() -> CreateChildResponse {
-    CreateChildResponse::Child(ChildResponse {
-        child: ChildAccepted {
-            proposal: fitting_proposal(2, ProtocolId::Esp, &[0x66, 0x66, 0, 9]),
-            initiator_selectors: vec![subnet(2)],
-            responder_selectors: vec![subnet(1)],
-            transport_mode: false,
-            no_tfc_padding: false,
-        },
-        nonce: vec![9; 32],
-        key_exchange: None,
-        notifies: vec![],
-    })
-}
-
-fn fitting_rekey(spi: u8) -> CreateChildRequest {
-    CreateChildRequest::RekeyIke(RekeyIkeMessage {
-        proposals: vec![fitting_proposal(1, ProtocolId::Ike, &[spi; 8])],
-        nonce: vec![8; 32],
-        key_exchange: KeyExchange { group: 31, public: vec![9; 32] },
-        notifies: vec![],
-    })
-}
-
-fn fitting_successor() -> CreateChildResponse {
-    CreateChildResponse::RekeyIke(RekeyIkeMessage {
-        proposals: fitting_proposal(1, ProtocolId::Ike, &[6; 8]),
-        nonce: vec![8; 32],
-        key_exchange: KeyExchange { group: 31, public: vec![9; 32] },
-        notifies: vec![],
-    })
-}
-
-fn fitting_proposal(number: u8, protocol: ProtocolId, spi: &[u8]) -> Proposal {
-    let transform = |kind, id, key_length| Transform { kind, id, key_length, unknown_attribute: false };
-    let mut transforms = vec![transform(1, 20, Some(128))];
-    match protocol {
-        ProtocolId::Ike => transforms.extend([transform(2, 5, None), transform(4, 31, None)]),
-        _ => transforms.push(transform(5, 0, None)),
-    }
-    Proposal { number, protocol, spi: spi.to_vec(), transforms }
-}
-
-fn subnet(number: u8) -> TrafficSelector {
-    let addresses = AddressRange::V4 { start: [10, number, 0, 0].into(), end: [10, number, 255, 255].into() };
-    TrafficSelector { addresses, ..TrafficSelector::any_v4() }
-}
-
-/// Packets of the control interface, without their length.
-fn vici() -> std::io::Result<()> {
-    let child = Message::new().with("mode", "TUNNEL").with_list("local-ts", ["10.1.0.0/24", "fd00::/64"]);
-    let sa = Message::new()
-        .with("state", "ESTABLISHED")
-        .with_section("child-sas", Message::new().with_section("net-1", child))
-        .with_list("remote-vips", [""; 0]);
-    let arguments = Message::new().with("child", "net").with("ike", "office").with("timeout", -1);
-    let deep = (0..16).fold(Message::new(), |inner, _| Message::new().with_section("s", inner));
-    let frames = [
-        ("request", packet::request("initiate", &arguments)),
-        ("response", packet::response(&Message::new().with("success", "no").with("errmsg", "why"))),
-        ("event", packet::event("list-sa", &Message::new().with_section("office", sa))),
-        ("deep", packet::response(&deep)),
-        ("register", packet::register("control-log")),
-        ("unregister", packet::unregister("control-log")),
-        ("unknown", Ok(packet::command_unknown())),
-    ];
-    for (name, frame) in frames {
-        // In one piece.
-        save("vici", name, &[&[255], frame.expect("short").as_slice()].concat())?;
-    }
-    Ok(())
 }
 
 fn save(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
