@@ -39,7 +39,12 @@ pub enum Notice {
         remote: SocketAddr,
     },
     /// Authentic packets have come in on a child: the peer is alive. Told no more than once a second.
-    Activity(Spi),
+    Activity {
+        /// The child.
+        child: Spi,
+        /// Where the last of them came from; port 0 where it came without UDP.
+        remote: SocketAddr,
+    },
     /// ESP came with an index that no child has.
     UnknownSpi {
         /// Where it came to.

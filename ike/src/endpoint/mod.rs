@@ -95,7 +95,12 @@ pub enum DataEvent {
         remote: SocketAddr,
     },
     /// Authentic packets have come in on a child: the peer is alive.
-    Activity(Spi),
+    Activity {
+        /// The child.
+        child: Spi,
+        /// Where the last of them came from; port 0 where it came without UDP.
+        remote: SocketAddr,
+    },
     /// A peer at this address sends on SPIs that we do not know, or says that it does not know ours:
     /// perhaps one of us has lost its state.
     UnknownSpi(SocketAddr),
@@ -370,9 +375,8 @@ impl Endpoint {
                 let path = Path { remote, ..frame.path };
                 sa.peer_is_at(frame, core, path);
             }),
-            DataEvent::Activity(spi) => {
-                let heard = self.core.now.time;
-                self.with_child(spi, |sa, _, _| sa.heard = heard);
+            DataEvent::Activity { child, remote } => {
+                self.with_child(child, |sa, frame, core| sa.hear_esp(frame, core, remote));
             }
             DataEvent::UnknownSpi(remote) => {
                 for id in self.table.at(remote) {

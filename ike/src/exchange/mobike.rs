@@ -4,6 +4,8 @@
 //! UPDATE_SA_ADDRESSES. The other end says which further addresses it has, and checks with COOKIE2 that
 //! the peer can really be reached at a new address before traffic goes there.
 
+mod astray;
+
 use super::{Exchange, inform};
 use crate::connection::EncapsulationPolicy;
 use crate::core::Core;
@@ -12,8 +14,10 @@ use crate::nat::nat_hash;
 use crate::output::{Output, Path};
 use crate::sa::established::{Established, Task};
 use crate::sa::{Frame, Role, Verified};
+use crate::time::Time;
 use crate::verdict::{Cause, Culprit, Verdict};
 use crate::wire::{AdditionalAddresses, Informational, NatDetection, Notify, NotifyType};
+use astray::Doubt;
 use std::net::{IpAddr, SocketAddr};
 use subtle::ConstantTimeEq;
 
@@ -37,6 +41,10 @@ pub(crate) struct Mobike {
     tried: usize,
     /// How often in a row a NAT was said to be on the way.
     refusals: u8,
+    /// Where the peer is, if that is open.
+    doubt: Option<Doubt>,
+    /// When the peer last came from elsewhere and was asked about it.
+    doubted: Option<Time>,
 }
 
 /// A request of ours about addresses.
@@ -87,6 +95,9 @@ pub(crate) fn begin(sa: &mut Established, frame: &mut Frame, core: &mut Core, ta
             (message, MobikeRequest::Announce)
         }
         Task::CheckRoute => {
+            if let Some(doubt) = sa.mobike.as_mut().and_then(|mobike| mobike.doubt.as_mut()) {
+                doubt.turns = 0;
+            }
             let cookie = core.random::<16>();
             let cookie2 = Some(cookie.to_vec());
             (Informational { cookie2, ..Informational::default() }, MobikeRequest::Route(cookie, frame.path))
@@ -135,11 +146,18 @@ pub(crate) fn on_response(
                 let verdict = Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("COOKIE2"));
                 return sa.tasks.push_front(Task::DeleteIke(verdict));
             }
+            let doubt = sa.mobike.as_mut().and_then(|mobike| mobike.doubt.take());
             // RFC 4555 §3.7: sent to several addresses, it does not tell which of them works.
-            if path != frame.path {
+            if path != frame.path || doubt.is_some_and(|doubt| doubt.turns > 0) {
+                if let Some(mobike) = &mut sa.mobike {
+                    mobike.doubt = doubt;
+                }
                 return sa.want(Task::CheckRoute);
             }
             repath_children(sa, frame, core);
+            if doubt.is_some_and(|doubt| doubt.known != path.remote) {
+                core.event(Event::PeerMoved { sa: frame.id, path });
+            }
         }
         MobikeRequest::Update(path) => {
             if response.unexpected_nat {
@@ -273,6 +291,9 @@ fn update(
         return;
     }
     frame.path = message.path;
+    if let Some(mobike) = &mut sa.mobike {
+        mobike.doubt = None;
+    }
     learn_nat(sa, frame, core, &message.path, &request.nat);
     sa.want(Task::CheckRoute);
     core.event(Event::PeerMoved { sa: frame.id, path: frame.path });
@@ -300,8 +321,8 @@ fn warn(frame: &Frame, core: &mut Core, verdict: Verdict) {
 
 impl Established {
     /// Without MOBIKE, a peer behind a NAT is followed to where its new, authentic messages come from
-    /// (RFC 7296 §2.23). With MOBIKE only UPDATE_SA_ADDRESSES moves it, and behind a NAT of our own a
-    /// changed source says nothing.
+    /// (RFC 7296 §2.23). With MOBIKE UPDATE_SA_ADDRESSES moves it, and behind a NAT of our own a changed
+    /// source says nothing.
     pub(crate) fn follow_peer(&mut self, frame: &mut Frame, core: &mut Core, message: &Verified) {
         if self.mobike.is_none() && message.path.remote != frame.path.remote {
             self.peer_is_at(frame, core, message.path);
@@ -346,9 +367,11 @@ impl Established {
     /// (RFC 4555 §3.5).
     pub(crate) fn try_other_path(&mut self, frame: &mut Frame, core: &Core) {
         const PATIENCE: u32 = 2;
-        let initiator = self.origin == Role::Initiator;
+        if self.origin == Role::Responder {
+            return self.ask_elsewhere(frame);
+        }
         let Some(mobike) = &mut self.mobike else { return };
-        if !initiator || mobike.peer_addresses.is_empty() || frame.window.attempts() < PATIENCE {
+        if mobike.peer_addresses.is_empty() || frame.window.attempts() < PATIENCE {
             return;
         }
         let agreed = *mobike.agreed.get_or_insert(frame.path);
@@ -369,8 +392,8 @@ impl Established {
     /// The path that an answer came on works. Where it is not the agreed one, the peer is told to use it
     /// and the children follow.
     pub(crate) fn settle_path(&mut self, frame: &mut Frame, core: &Core, message: &Verified) {
-        if self.origin != Role::Initiator {
-            return;
+        if self.origin == Role::Responder {
+            return self.believe(frame, message);
         }
         let Some((mobike, agreed)) = self.mobike.as_ref().and_then(|it| Some((it, it.agreed?))) else {
             return;

@@ -60,7 +60,7 @@ pub(crate) struct Established {
     pub(crate) mobike: Option<Box<Mobike>>,
     /// Addresses that the responder gave the initiator.
     pub(crate) virtual_addresses: Vec<IpAddr>,
-    /// The last time the peer proved to be there.
+    /// The last time the peer proved to be where we send to.
     pub(crate) heard: Time,
     /// When an unauthenticated hint last led to a liveness check.
     pub(crate) hinted: Option<Time>,
@@ -363,8 +363,8 @@ impl Established {
         core: &mut Core,
         message: &Verified,
     ) -> State {
-        self.heard = core.now.time;
         self.follow_peer(frame, core, message);
+        self.hear_request(frame, core, message.path.remote);
         let exchange = message.header.exchange;
         match exchange {
             ExchangeType::CreateChildSa => {

@@ -4,6 +4,7 @@ use crate::bench::{
     closings, cut, established_with, header, kind, ms, next_deadline, run_by, secs, straight, tick,
 };
 use crate::support::{B, End, Host, Pair, connection};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tidegate_ike::wire::{ExchangeType, Informational, Notify, NotifyType};
 use tidegate_ike::{Cause, Config, Culprit, DataEvent, Transmit};
@@ -75,7 +76,8 @@ fn authentic_esp_counts_as_a_sign_of_life() {
     let child = pair.child(End::A);
     for _ in 0..20 {
         pair.sleep(secs(5));
-        pair.with(End::A, |endpoint, now| endpoint.handle_data(now, DataEvent::Activity(child)));
+        let activity = DataEvent::Activity { child, remote: SocketAddr::new(B, 4500) };
+        pair.with(End::A, |endpoint, now| endpoint.handle_data(now, activity));
         assert!(pair.a.sent.is_empty());
     }
     pair.sleep(secs(9));

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod astray;
 mod auth;
 mod bench;
 mod children;

@@ -13,13 +13,13 @@ use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::wire::{ExchangeType, NotifyType};
 use tidegate_ike::{Cause, DataEvent, Framing, Transmit};
 
-const A2: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
-const A3: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 3));
+pub(crate) const A2: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+pub(crate) const A3: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 3));
 const B2: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2));
 
-const INFORM: (ExchangeType, bool) = (ExchangeType::Informational, false);
+pub(crate) const INFORM: (ExchangeType, bool) = (ExchangeType::Informational, false);
 
-fn mobile(end: End, connection: &mut Connection) {
+pub(crate) fn mobile(end: End, connection: &mut Connection) {
     connection.mobike = true;
     connection.encapsulation = EncapsulationPolicy::Auto;
     connection.liveness = (end == End::A).then_some(secs(10));
@@ -44,19 +44,19 @@ fn set_up(seed: u64, of_b: &[IpAddr], change: impl Fn(End, &mut Connection)) -> 
     pair
 }
 
-fn plain(seed: u64) -> Pair {
+pub(crate) fn plain(seed: u64) -> Pair {
     set_up(seed, &[B], |_, _| {})
 }
 
 /// Where the packet side of an end sends its ESP from and to.
-fn esp(host: &Host) -> (IpAddr, IpAddr) {
+pub(crate) fn esp(host: &Host) -> (IpAddr, IpAddr) {
     let path = outbound(host).path;
     (path.local.ip(), path.remote.ip())
 }
 
 /// Both ends use these two addresses, for IKE and for ESP.
 #[track_caller]
-fn assert_on(pair: &mut Pair, a: IpAddr, b: IpAddr) {
+pub(crate) fn assert_on(pair: &mut Pair, a: IpAddr, b: IpAddr) {
     for (end, local, remote) in [(End::A, a, b), (End::B, b, a)] {
         let path = path(pair, end);
         assert_eq!((path.local.ip(), path.remote.ip()), (local, remote), "IKE of {end:?}");
@@ -72,7 +72,7 @@ fn without(dead: &[IpAddr]) -> impl FnMut(End, &Transmit) -> Option<tidegate_ike
 }
 
 /// Runs for a while on a wire that gives each end its true neighbours.
-fn run(pair: &mut Pair, seconds: u64, wire: &mut Wire<'_>) {
+pub(crate) fn run(pair: &mut Pair, seconds: u64, wire: &mut Wire<'_>) {
     run_by(pair, secs(seconds), wire);
 }
 
@@ -349,13 +349,13 @@ fn an_address_that_the_peers_policy_forbids_is_refused() {
 }
 
 /// Behind a NAT from the beginning.
-fn behind(nat: Nat) -> Pair {
+pub(crate) fn behind(nat: Nat) -> Pair {
     let mut pair = pair_with(18, mobile);
     set_up_by(&mut pair, &mut nat.wire());
     pair
 }
 
-fn seen_by_b(pair: &mut Pair) -> [SocketAddr; 2] {
+pub(crate) fn seen_by_b(pair: &mut Pair) -> [SocketAddr; 2] {
     [path(pair, End::B).remote, outbound(&pair.b).path.remote]
 }
 

@@ -191,7 +191,7 @@ impl Node for IkeNode {
                 if first {
                     endpoint.handle_data(now, DataEvent::FirstInbound(child));
                 }
-                endpoint.handle_data(now, DataEvent::Activity(child));
+                endpoint.handle_data(now, DataEvent::Activity { child, remote });
                 if newest {
                     endpoint.handle_data(now, DataEvent::PeerMoved { child, remote });
                 }

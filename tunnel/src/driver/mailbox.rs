@@ -227,7 +227,7 @@ impl Report {
             Self::Notice(
                 Notice::Acquire { .. }
                 | Notice::PeerMoved { .. }
-                | Notice::Activity(_)
+                | Notice::Activity { .. }
                 | Notice::UnknownSpi { .. }
                 | Notice::PathMtu(_),
             ) => true,

@@ -301,7 +301,9 @@ impl Engine {
             Notice::PeerMoved { child, remote } => {
                 self.ike.handle_data(now, DataEvent::PeerMoved { child, remote });
             }
-            Notice::Activity(child) => self.ike.handle_data(now, DataEvent::Activity(child)),
+            Notice::Activity { child, remote } => {
+                self.ike.handle_data(now, DataEvent::Activity { child, remote });
+            }
             Notice::PathMtu(remote) => self.limit_all_towards(remote),
             Notice::UnknownSpi { local, remote, spi } => {
                 let framing =

@@ -51,7 +51,7 @@ impl Tidings {
             control.notice(Notice::PeerMoved { child, remote: arrival.remote });
         }
         if opening.is_news(now.as_nanos(), ACTIVITY_INTERVAL.as_nanos() as u64) {
-            control.notice(Notice::Activity(child));
+            control.notice(Notice::Activity { child, remote: arrival.remote });
         }
     }
 

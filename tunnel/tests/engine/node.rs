@@ -283,7 +283,7 @@ impl EngineNode {
             notices.push(Notice::FirstInbound(child));
         }
         if opening.is_news(now, SECOND) {
-            notices.push(Notice::Activity(child));
+            notices.push(Notice::Activity { child, remote });
         }
         if freshness == Freshness::Newest && !opening.expects(remote) {
             notices.push(Notice::PeerMoved { child, remote });

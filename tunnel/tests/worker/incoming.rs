@@ -11,6 +11,11 @@ fn from(remote: SocketAddr, channel: Channel) -> Arrival {
     Arrival { local: outer(2), remote, traffic_class: 0, channel }
 }
 
+/// A sign of life from there.
+fn alive(child: Spi, remote: SocketAddr) -> Notice {
+    Notice::Activity { child, remote }
+}
+
 #[test]
 fn keepalives_are_counted_and_nothing_more() {
     let (_, mut right) = pair();
@@ -39,7 +44,7 @@ fn the_first_packet_of_an_sa_is_told_of_once_and_life_once_a_second() {
         carry(at(millis), &mut left, &mut right);
     }
     let child = installed.right_spi;
-    let activity = Notice::Activity(child);
+    let activity = alive(child, outer(1));
     let expected = [Notice::FirstInbound(child), activity.clone(), activity.clone(), activity];
     assert_eq!(right.seen.notices, expected);
 }
@@ -130,7 +135,7 @@ fn a_peer_sends_from_no_address_but_its_own() {
     assert!(right.seen.delivered.is_empty());
     assert_eq!(right.drops(), [(DropReason::Selector, 1)]);
     let child = installed.right_spi;
-    assert_eq!(right.seen.notices, [Notice::FirstInbound(child), Notice::Activity(child)], "a sign of life");
+    assert_eq!(right.seen.notices, [Notice::FirstInbound(child), alive(child, outer(1))], "a sign of life");
     left.take(at(1), &udp(1, 50));
     carry(at(1), &mut left, &mut right);
     assert_eq!(right.seen.delivered.len(), 1);
@@ -173,7 +178,7 @@ fn limits_of_what_is_opened_are_told_of() {
     }
     carry(at(0), &mut left, &mut right);
     let child = installed.right_spi;
-    right.seen.notices.retain(|notice| !matches!(notice, Notice::Activity(_) | Notice::FirstInbound(_)));
+    right.seen.notices.retain(|notice| !matches!(notice, Notice::Activity { .. } | Notice::FirstInbound(_)));
     assert_eq!(right.seen.notices, [Notice::SoftLimit(child), Notice::HardLimit(child)]);
     assert_eq!(right.drops(), [(DropReason::Expired, 2)]);
     assert_eq!(right.seen.delivered.len(), 4);
@@ -187,19 +192,20 @@ fn a_dummy_packet_is_a_sign_of_life_and_goes_nowhere() {
     carrier.sa.esp.reserve(1).unwrap().seal_dummy(&mut packet, 100).unwrap();
     right.receive(at(0), [(&packet[..], from(outer(1), Channel::Shared))]);
     let child = installed.right_spi;
-    assert_eq!(right.seen.notices, [Notice::FirstInbound(child), Notice::Activity(child)]);
+    assert_eq!(right.seen.notices, [Notice::FirstInbound(child), alive(child, outer(1))]);
     assert!(right.seen.delivered.is_empty());
 }
 
 #[test]
 fn bare_esp_is_opened_and_moves_nobody() {
-    let (mut left, mut right, _) = connected();
+    let (mut left, mut right, installed) = connected();
     left.take(at(0), &udp(1, 50));
     let sent = std::mem::take(&mut left.seen.sent);
     let bare = SocketAddr::from(([192, 0, 2, 1], 0));
     right.receive(at(0), [(&sent[0].0[..], from(bare, Channel::Esp))]);
     assert_eq!(right.seen.delivered.len(), 1);
-    assert!(!right.seen.notices.iter().any(|notice| matches!(notice, Notice::PeerMoved { .. })));
+    let child = installed.right_spi;
+    assert_eq!(right.seen.notices, [Notice::FirstInbound(child), alive(child, bare)]);
 }
 
 #[test]

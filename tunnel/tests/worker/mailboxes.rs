@@ -56,9 +56,9 @@ fn ike_of_spis_we_know_comes_before_all_else() {
     let (mut boxes, mut inbox) = mailboxes(small());
     boxes.spis().note(&transmitted(Framing::Bare, OURS, 0, Sender::Initiator));
     boxes.ike(path(Framing::Bare), &message(Framing::Bare, THEIRS, 0, Sender::Initiator));
-    boxes.notice(Notice::Activity(Spi::new(0x1000).unwrap()));
+    boxes.notice(Notice::FirstInbound(Spi::new(0x1000).unwrap()));
     boxes.ike(path(Framing::Bare), &message(Framing::Bare, OURS, THEIRS, Sender::Responder));
-    assert_eq!(all(&mut inbox), ["ike 01", "Notice(Activity(Spi(00001000)))", "ike a1"]);
+    assert_eq!(all(&mut inbox), ["ike 01", "Notice(FirstInbound(Spi(00001000)))", "ike a1"]);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_part_of_the_queue_is_kept_for_what_is_said_once() {
     let (mut boxes, mut inbox) = mailboxes(small());
     let spi = Spi::new(0x1000).unwrap();
     for _ in 0..100 {
-        boxes.notice(Notice::Activity(spi));
+        boxes.notice(Notice::Activity { child: spi, remote: outer(2) });
     }
     boxes.notice(Notice::FirstInbound(spi));
     boxes.notice(Notice::SoftLimit(spi));
