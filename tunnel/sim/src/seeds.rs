@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Runs a simulation for each of `default` seeds from 0 on, on all cores. `TIDEGATE_SEEDS=N` runs N of them,
-/// `TIDEGATE_SEED=N` the one seed N: that is how a failure is replayed.
+/// `TIDEGATE_FIRST=N` begins at N, and `TIDEGATE_SEED=N` runs the one seed N: that is how a failure is replayed.
 ///
 /// # Panics
 /// When `run` has panicked for any seed, once all have run, with the seeds that failed; and when a variable
@@ -17,11 +17,11 @@ pub fn for_each_seed(default: u64, run: impl Fn(u64) + Sync) {
 
 fn choose(default: u64, variable: impl Fn(&str) -> Option<String>) -> Range<u64> {
     let number = |name| variable(name).map(|text| text.parse::<u64>().expect("a number of seeds"));
-    match (number("TIDEGATE_SEED"), number("TIDEGATE_SEEDS")) {
-        (Some(seed), _) => seed..seed.saturating_add(1),
-        (None, Some(count)) => 0..count,
-        (None, None) => 0..default,
+    if let Some(seed) = number("TIDEGATE_SEED") {
+        return seed..seed.saturating_add(1);
     }
+    let first = number("TIDEGATE_FIRST").unwrap_or(0);
+    first..first.saturating_add(number("TIDEGATE_SEEDS").unwrap_or(default))
 }
 
 fn run_all(seeds: Range<u64>, run: impl Fn(u64) + Sync) {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_choose_how_many_or_which_one() {
+    fn variables_choose_how_many_from_where_or_which_one() {
         let with = |set: &'static [(&str, &str)]| {
             choose(7, move |name| {
                 set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
@@ -80,7 +80,10 @@ mod tests {
         };
         assert_eq!(with(&[]), 0..7);
         assert_eq!(with(&[("TIDEGATE_SEEDS", "50")]), 0..50);
-        assert_eq!(with(&[("TIDEGATE_SEED", "33"), ("TIDEGATE_SEEDS", "50")]), 33..34);
+        assert_eq!(with(&[("TIDEGATE_FIRST", "100")]), 100..107);
+        assert_eq!(with(&[("TIDEGATE_FIRST", "100"), ("TIDEGATE_SEEDS", "50")]), 100..150);
+        let all = &[("TIDEGATE_SEED", "33"), ("TIDEGATE_SEEDS", "50"), ("TIDEGATE_FIRST", "100")];
+        assert_eq!(with(all), 33..34);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! wire and every inner packet that is let in (`judge.rs`); from time to time everything is looked through
 //! (`inspect.rs`). Then it is calm, all have to find each other again, and in the end everything goes.
 //!
-//! - `TIDEGATE_SEEDS` sets how many seeds a run takes, `TIDEGATE_SEED` runs one of them, and `TIDEGATE_TRACE=1`
-//!   tells what happens in it.
+//! - `TIDEGATE_SEEDS` sets how many seeds a run takes and `TIDEGATE_FIRST` where it begins, `TIDEGATE_SEED` runs one
+//!   of them, and `TIDEGATE_TRACE=1` tells what happens in it.
 //! - The long one is run by hand: `cargo test --release -p tidegate --test simulation -- --ignored --nocapture`.
 
 #![allow(
