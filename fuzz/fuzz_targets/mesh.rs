@@ -57,8 +57,11 @@ fn from_there(mesh: &Mesh, link: &Link) {
     // It may have something to complain of that does not concern us.
     let Ok(links) = other.plan() else { return };
     let back = links.iter().find(|back| *back.name == *mesh.node.name).expect("both ends have the link");
+    let lost = mesh.node.addresses.is_empty() && other.node.addresses.is_empty();
     let begins = match link.initiator {
         Initiator::Us => Initiator::Peer,
+        // Of two that cannot be reached, both wait. An edge goes to its connector wherever itself is.
+        Initiator::Peer if lost && mesh.node.role == other.node.role => Initiator::Peer,
         Initiator::Peer => Initiator::Us,
         Initiator::Either => Initiator::Either,
     };

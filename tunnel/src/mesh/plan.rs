@@ -110,7 +110,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Who begins; nobody where there is to be no link.
+    /// Who begins; nobody where there is to be no link. Two alike without addresses both wait.
     fn initiator(&self, place: Place, peer: &Endpoint) -> Option<Initiator> {
         match (self.mesh.node.role, peer.role) {
             (Role::Edge, Role::Connector) => Some(Initiator::Us),

@@ -51,6 +51,15 @@ fn edges_connect_only_within_a_common_community() {
 }
 
 #[test]
+fn neighbours_that_nobody_can_reach_wait_for_each_other() {
+    let nodes = [cloud(), edge(1), edge(2)];
+    let communities = [community("app", &["edge-1", "edge-2"])];
+    let initiator = |us, peer| link(&plan(&seen_by(us, &nodes, &communities)), peer).initiator;
+    assert_eq!(initiator("edge-1", "edge-2"), Initiator::Peer);
+    assert_eq!(initiator("edge-2", "edge-1"), Initiator::Peer);
+}
+
+#[test]
 fn two_common_communities_make_one_link() {
     let nodes = [cloud(), edge(1), at(edge(2), "198.51.100.2")];
     let communities = [community("a", &["edge-1", "edge-2"]), community("b", &["edge-2", "edge-1"])];
