@@ -22,17 +22,18 @@ use tidegate_ike::auth::{
     TrustStore,
 };
 use tidegate_ike::connection::{
-    AddressRequest, Connection, EncapsulationPolicy, LocalIdentity, RemoteIdentity,
+    AddressRequest, Connection, EncapsulationPolicy, Fragmentation, LocalIdentity, RemoteIdentity, Unique,
 };
 use tidegate_ike::crypto::{SEEDED, Secret, SigningKey, pem};
 use tidegate_ike::identity::IdentityPattern;
 use tidegate_ike::keys::{Disclosed, KeySink};
 use tidegate_ike::narrow::ConfiguredSelector;
 use tidegate_ike::pool::Pool;
+use tidegate_ike::proposal::IkeProposal;
 use tidegate_ike::wire::{
     Envelope, ExchangeType, Header, Part, PayloadChain, SaInitResponse, Sealed, SealingSizes, unpad,
 };
-use tidegate_ike::{Config, DataEvent, Framing, SpiPair, Transmit, WallTime};
+use tidegate_ike::{Config, DataEvent, Framing, Initiate, SpiPair, Transmit, WallTime};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&flavour, mut rest)) = input.split_first() else { return };
@@ -104,7 +105,7 @@ impl Scene {
     fn new(flavour: u8) -> Self {
         let mut ends = [connection(End::A), connection(End::B)];
         let mut config = Config::default();
-        match flavour % 9 {
+        match flavour % 13 {
             1 => give_addresses(&mut ends),
             2 => prove_by_key(&mut ends),
             3 => prove_by_certificate(&mut ends),
@@ -113,6 +114,10 @@ impl Scene {
             6 => move_about(&mut ends, EncapsulationPolicy::Auto),
             7 => move_about(&mut ends, EncapsulationPolicy::Raw),
             8 => move_about(&mut ends, EncapsulationPolicy::Udp),
+            9 => ends.iter_mut().for_each(stand_alone_for_an_hour),
+            10 => ends[0].local.further = prove_twice_to_nobody(),
+            11 => ends[0].proposals = IkeProposal::parse_list(TWO_GROUPS).expect("a list"),
+            12 => ends.iter_mut().for_each(speak_in_pieces),
             _ => {}
         }
         let [a, b] = ends;
@@ -130,7 +135,7 @@ impl Scene {
             host.endpoint.set_key_sink(Box::new(Sink(Arc::clone(&keys))));
         }
         let mut scene = Self { pair, keys, untouched: [0, 0], iv: 0, had: [1, 1] };
-        if flavour % 9 >= 6 {
+        if matches!(flavour % 13, 6..=8) {
             // So that they have something to tell each other of.
             scene.moves(End::B, 0b0011);
         }
@@ -286,7 +291,7 @@ impl Scene {
         };
         let elsewhere = PLACES[side(end.other())][usize::from(which) % PLACES[0].len()];
         let elsewhere = SocketAddr::new(elsewhere, 4500);
-        let known = self.pair.with(end, |endpoint, now| match (change.gone % 8, sa, child) {
+        let known = self.pair.with(end, |endpoint, now| match (change.gone % 13, sa, child) {
             (0, Some(sa), _) => endpoint.rekey(now, sa),
             (1, _, Some(child)) => endpoint.rekey_child(now, child),
             (2, Some(sa), _) => endpoint.create_child(now, sa, "net"),
@@ -300,10 +305,26 @@ impl Scene {
                 endpoint.handle_data(now, DataEvent::UnknownSpi(elsewhere));
                 Ok(())
             }
+            (8, ..) => {
+                let wish = Initiate { connection: "peer", child: None, local: None, remote: None };
+                // Who has no address, or none of the peer's, cannot.
+                let _ = endpoint.initiate(now, &wish);
+                Ok(())
+            }
+            (9, Some(sa), _) => endpoint.abandon(now, sa),
+            (10, _, Some(child)) => endpoint.abandon_child(now, child),
+            (11, _, Some(child)) => {
+                endpoint.handle_data(now, DataEvent::SoftLimit(child));
+                Ok(())
+            }
+            (12, _, Some(child)) => {
+                endpoint.handle_data(now, DataEvent::Activity { child, remote: elsewhere });
+                Ok(())
+            }
             _ => Ok(()),
         });
         known.expect("it was there just now");
-        if change.gone % 8 == 5 {
+        if change.gone % 13 == 5 {
             self.moves(end, which);
         }
     }
@@ -379,6 +400,26 @@ fn prove_by_certificate([a, b]: &mut [Connection; 2]) {
     a.local.identity = name.clone();
     b.remote.auth = Arc::new(RemoteAuth::Certificates(remote));
     b.remote.identity = IdentityPattern::Exact(name);
+}
+
+/// The second is the one that the other end takes.
+const TWO_GROUPS: &str = "aes128gcm16-prfsha256-ecp256-x25519";
+
+/// One SA of a kind, which the responder wants to see proven anew in time.
+fn stand_alone_for_an_hour(end: &mut Connection) {
+    end.unique = Unique::Replace;
+    end.lifetimes.reauthenticate = Some(Duration::from_secs(3600));
+}
+
+/// As certificates would have it.
+fn speak_in_pieces(end: &mut Connection) {
+    end.fragmentation = Fragmentation::Offer(200);
+}
+
+/// To an end that wants no second proof.
+fn prove_twice_to_nobody() -> Vec<LocalIdentity> {
+    let auth = Arc::new(LocalAuth::Psk(Secret::new(b"another one".to_vec())));
+    vec![LocalIdentity { identity: identity("second.a.example"), auth }]
 }
 
 /// With another secret each (RFC 4739).

@@ -18,9 +18,10 @@ mod world;
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::sync::Arc;
 use steps::Steps;
 use tidegate::io::batch::{Arrival, Channel, Departure, ReceiveBatch};
-use tidegate::worker::HoldLimits;
+use tidegate::worker::{HoldLimits, Outgoing, Settings};
 use tidegate_esp::crypto::{Backend, SealingKey};
 use tidegate_esp::policy::Action;
 use tidegate_esp::segment::Offloads;
@@ -70,6 +71,10 @@ impl Run {
     fn new(shape: u8) -> Self {
         let offloads = Offloads { tcp: shape & 1 != 0, udp: shape & 2 != 0 };
         let (mut left, mut right) = (Node::new(1, offloads), Node::new(2, offloads));
+        if shape & 16 != 0 {
+            let (tables, mtus) = (left.tables.reader(), Arc::clone(&left.mtus));
+            left.outgoing = Outgoing::new(tables, mtus, &Settings::default()).among_others();
+        }
         let wish = Wish {
             limits: if shape & 4 != 0 { FEW } else { Limits::NONE },
             tfc: if shape & 8 != 0 { TfcPadding::To(600) } else { TfcPadding::None },
@@ -121,8 +126,12 @@ impl Run {
         }
         let arrival = Arrival { local: outer(2), remote: outer(1), traffic_class: kind, channel };
         let before = self.opened();
-        self.arrives(&[(bytes, arrival)]);
+        self.arrives(&[(bytes.clone(), arrival)]);
         assert_eq!(self.opened(), before, "nobody has sealed it");
+        // What is none of ours to open is handed on as it came, if at all.
+        let handed = std::mem::take(&mut self.right.seen.ike);
+        assert!(handed.iter().all(|(path, whole)| path.remote == outer(1) && *whole == bytes));
+        assert!(handed.is_empty() || channel != Channel::Esp, "ESP is nobody else's");
     }
 
     /// So many datagrams reach the other end in one batch, the last of them damaged.

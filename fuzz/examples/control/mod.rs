@@ -46,19 +46,21 @@ fn packets() -> std::io::Result<()> {
 
 /// Certificates, keys and secrets come, are shown and go.
 fn credentials() -> std::io::Result<()> {
-    let certificate = |kind: &str, flag: &str, data: &str| {
-        ask("load-cert", &data_of(data).with("type", kind).with("flag", flag))
+    let certificate = |kind: &str, flag: Option<&str>, data: &str| {
+        let mut message = data_of(data).with("type", kind);
+        message.put_some("flag", flag);
+        ask("load-cert", &message)
     };
     let shown = [packet::register("list-cert").expect("short"), ask("list-certs", &Message::new())];
     let loads = [
-        certificate("X509", "NONE", MOON),
-        certificate("X509", "CA", ROOT),
-        certificate("X509", "CA", MOON),
-        certificate("X509CA", "", ROOT),
-        certificate("X509_CRL", "", LIST),
-        certificate("PUBKEY", "", PUBLIC_KEY),
-        certificate("X509_AC", "", MOON),
-        certificate("ANY", "OCSP", MOON),
+        certificate("X509", Some("NONE"), MOON),
+        certificate("X509", Some("CA"), ROOT),
+        certificate("X509", Some("CA"), MOON),
+        certificate("X509CA", None, ROOT),
+        certificate("X509_CRL", None, LIST),
+        certificate("PUBKEY", None, PUBLIC_KEY),
+        certificate("X509_AC", Some(""), MOON),
+        certificate("ANY", Some("OCSP"), MOON),
         ask("load-key", &data_of(MOON_KEY).with("type", "ANY")),
         ask("get-keys", &Message::new()),
     ];
@@ -160,11 +162,21 @@ fn connections() -> std::io::Result<()> {
     let pool = Message::new().with("addrs", "10.8.0.0/24").with_list("dns", ["10.8.0.53"]);
     let steps = [
         packet::register("list-conn").expect("short"),
-        ask("load-pool", &Message::new().with_section("guests", pool)),
+        ask("load-pool", &Message::new().with_section("guests", pool.clone())),
+        ask(
+            "load-pool",
+            &Message::new().with_section(
+                "guests",
+                pool.clone().with_list("subnet", ["10.0.0.0/8"]).with_list("28", ["0102"]),
+            ),
+        ),
         ask("load-key", &data_of(MOON_KEY).with("type", "ANY")),
         load("nine-char", office(by_certificate, remote)),
         load("with-a-psk", office(psk("edge.example"), psk("hub.example"))),
         load("certain", office(psk("edge.example"), psk("%any"))),
+        load("wrong", office(psk("edge.example").with("aaa_id", "x"), psk("%any")).with("dscp", "101010")),
+        load("four", office(psk("edge.example"), psk("%any")).with("version", 1)),
+        load("none", Message::new()),
         ask("load-shared", &Message::new().with("type", "IKE").with("data", "known to both")),
         ask("list-conns", &Message::new()),
         ask("list-conns", &Message::new().with("ike", "nine-char")),
@@ -173,6 +185,12 @@ fn connections() -> std::io::Result<()> {
         ask("initiate", &Message::new().with("child", "net").with("ike", "nine-char")),
         ask("unload-conn", &Message::new().with("name", "nine-char")),
         ask("unload-pool", &Message::new().with("name", "guests")),
+        ask("unload-pool", &Message::new().with("name", "guests")),
+        ask("unload-pool", &Message::new().with("name", "from-a-file")),
+        ask("load-pool", &Message::new().with_section("odd", pool.clone())),
+        ask("load-pool", &Message::new().with_section("odd", Message::new().with("addrs", "10.9.0.0/24"))),
+        ask("unload-pool", &Message::new().with("name", "odd")),
+        ask("load-nothing", &Message::new()),
     ];
     talk("connections", &steps)
 }
@@ -245,6 +263,9 @@ fn orders() -> std::io::Result<()> {
     ]
     .map(|name| packet::register(name).expect("short"));
     let of = |key: &str, value: &str| Message::new().with(key, value);
+    // The SA is gone before anybody looks, and comes up all the same.
+    let unseen = [ask("install", &of("child", "sea")), wanted[2].clone(), ask("install", &of("child", "a"))];
+    talk("unseen", &unseen)?;
     let names = ["a", "be", "sea", "four", "fives"];
     let by_name = names.map(|name| {
         [

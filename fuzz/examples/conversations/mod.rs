@@ -120,13 +120,14 @@ fn handshake() -> std::io::Result<()> {
     let change = |back: u8, at: u8| [4 | back, 0, at, 1, 1, 0xff];
     let lost = |back: u8| [8 | back, 0, 0, 0, 0];
     let begins = |what: u8| [14, 0, 0, what, 0];
+    let back_begins = |what: u8| [15, 0, 0, what, 0];
     let later = [12, 0x20, 0, 0, 0];
     let exchange = [ALONG, BACK].concat();
     let stands = [&exchange[..], &exchange].concat();
-    for flavour in 0..9 {
+    for flavour in 0..13 {
         save("handshake", &format!("flavour_{flavour}"), &[&[flavour], &stands[..], &exchange].concat())?;
     }
-    let rows: [(&str, Vec<u8>); 9] = [
+    let rows: [(&str, Vec<u8>); 13] = [
         ("changed_request", [&change(0, 40)[..], &BACK, &ALONG].concat()),
         ("changed_answer", [&ALONG[..], &change(1, 40), &ALONG].concat()),
         ("changed_identity", [&exchange[..], &change(0, 9), &BACK].concat()),
@@ -136,9 +137,15 @@ fn handshake() -> std::io::Result<()> {
         ("child_rekeyed", [&stands[..], &begins(1), &change(0, 20), &BACK, &exchange].concat()),
         ("reauthenticated", [&stands[..], &begins(3), &exchange, &exchange, &exchange].concat()),
         ("ended", [&stands[..], &begins(2), &exchange, &begins(4), &exchange].concat()),
+        ("twice", [&stands[..], &begins(8), &exchange, &exchange, &exchange, &exchange].concat()),
+        ("from_both_ends", [&back_begins(8)[..], &exchange, &exchange, &exchange, &exchange].concat()),
+        ("abandoned", [&stands[..], &begins(10), &exchange, &begins(9), &exchange].concat()),
+        ("soft_limit", [&stands[..], &begins(11), &exchange, &exchange].concat()),
     ];
     for (name, row) in rows {
-        save("handshake", name, &[&[0], &row[..]].concat())?;
+        for flavour in [0, 9] {
+            save("handshake", &format!("{name}_{flavour}"), &[&[flavour], &row[..]].concat())?;
+        }
     }
     Ok(())
 }
@@ -154,7 +161,7 @@ fn moves_on_the_way() -> std::io::Result<()> {
     let later = [12, 0x40, 0, 0, 0];
     let turns = |count: usize| TURN.repeat(count);
     let through_nat = [by_nat(0, 1, 7), TURN[5..].try_into().expect("five")].concat();
-    let rows: [(&str, Vec<u8>); 9] = [
+    let rows: [(&str, Vec<u8>); 10] = [
         ("moved", [&turns(2)[..], &has(0, 0b10), &turns(4)].concat()),
         ("moved_on", [&turns(2)[..], &has(0, 0b10), &TURN, &has(0, 0b100), &turns(4)].concat()),
         (
@@ -191,6 +198,7 @@ fn moves_on_the_way() -> std::io::Result<()> {
             ]
             .concat(),
         ),
+        ("astray", [&turns(2)[..], &acts(0, 12, 1), &acts(1, 12, 1), &turns(3), &later, &turns(3)].concat()),
         (
             "unknown",
             [&turns(2)[..], &acts(0, 7, 0), &turns(2), &acts(1, 7, 0), &turns(2), &acts(1, 6, 2), &turns(2)]

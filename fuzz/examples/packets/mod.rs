@@ -33,7 +33,7 @@ fn worker() -> std::io::Result<()> {
         [&[7], &behind_length(&[packet, &[1, 2, 2, next]].concat())[..], &[3]].concat()
     };
     let (carry, damage, again, reverse) = ([3, 20], [4, 0, 30, 9], [5], [6]);
-    let runs: [(&str, Vec<u8>); 9] = [
+    let runs: [(&str, Vec<u8>); 12] = [
         ("carried", [&plain(&stream)[..], &plain(&datagram), &carry].concat()),
         ("super_packet", [&device(long, &stream)[..], &carry].concat()),
         ("twice", [&plain(&stream)[..], &again, &carry, &carry].concat()),
@@ -44,11 +44,18 @@ fn worker() -> std::io::Result<()> {
             [sealed(4, &stream), sealed(41, &datagram), sealed(59, &[]), sealed(4, &datagram)].concat(),
         ),
         ("held", [&[11, 0][..], &plain(&datagram), &[8, 1, 0], &[11, 1], &[8, 1, 0], &carry].concat()),
+        // Newer tables, and still no SA; none for so long that it is given up; a rule that wants none of it.
+        ("held_on", [&[11, 0][..], &plain(&datagram), &[11, 3, 8, 1, 0, 11, 1, 8, 1, 0], &carry].concat()),
+        ("given_up", [&[11, 0][..], &plain(&datagram), &[8, 0x20, 0]].concat()),
+        (
+            "too_big",
+            [&[9, 1, 0x40][..], &plain(&stream), &[11, 0], &plain(&stream), &[11, 2, 8, 1, 0]].concat(),
+        ),
         ("narrow", [&[9, 2, 0x80][..], &plain(&stream), &plain(&datagram), &carry].concat()),
         ("refused", [&[11, 2][..], &plain(&stream), &[11, 3], &plain(&stream), &[10, 1], &carry].concat()),
     ];
     for (name, steps) in runs {
-        for shape in [0, 3, 12] {
+        for shape in [0, 3, 12, 16] {
             save("worker", &format!("{name}_{shape}"), &[&[shape], &steps[..]].concat())?;
         }
     }

@@ -13,7 +13,7 @@ use tidegate::event::{ChildFacts, Event, IkeFacts};
 use tidegate::io::udp::RawEsp;
 use tidegate::status::{ConfiguredChild, ConnectionStatus, CountersReport};
 use tidegate::vici::{Control, Refusal};
-use tidegate_esp::{Encapsulation, SelectorPair, Spi};
+use tidegate_esp::{AddressRange, Encapsulation, SelectorPair, Spi};
 use tidegate_ike::auth::{AuthFailure, CertificateCheck, CertificateVerdict, WhichCertificate};
 use tidegate_ike::crypto::pem;
 use tidegate_ike::identity::Identity;
@@ -88,7 +88,7 @@ impl Default for Daemon {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(State {
             status: STATUS.clone(),
-            pools: Vec::new(),
+            pools: vec![leased("from-a-file")],
             lists: vec![b"none that can be read".to_vec(), LIST.clone()],
             listeners: Vec::new(),
             events: 0,
@@ -207,7 +207,10 @@ impl Control for Daemon {
     async fn load_pool(&self, pool: Pool) -> Result<(), No> {
         let pools = &mut self.state().pools;
         pools.retain(|report| report.pool.name != pool.name);
-        pools.push(PoolReport { pool, held: Vec::new(), remembered: Vec::new() });
+        // Somebody has an address of every other one at once.
+        let PoolReport { held, remembered, .. } = leased("");
+        let held = if pool.name.len() % 2 == 0 { Vec::new() } else { held };
+        pools.push(PoolReport { pool, held, remembered });
         Ok(())
     }
 
@@ -291,6 +294,19 @@ fn events() -> Vec<Event> {
         },
         Event::Missed(3),
     ]
+}
+
+/// A pool that somebody has an address of, and somebody had.
+fn leased(name: &str) -> PoolReport {
+    let pool = Pool {
+        name: name.into(),
+        addresses: AddressRange::host([10, 8, 0, 1].into()),
+        dns: Vec::new(),
+        subnets: Vec::new(),
+        attributes: Vec::new(),
+    };
+    let lease = |last: u8| ([10, 8, 0, last].into(), Identity::Fqdn(format!("peer-{last}")));
+    PoolReport { pool, held: vec![lease(1)], remembered: vec![lease(2)] }
 }
 
 fn end(number: u8) -> std::net::SocketAddr {
