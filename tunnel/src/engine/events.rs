@@ -3,6 +3,7 @@
 use super::Engine;
 use super::children::Ending;
 use super::requests::Item;
+use super::settle::Loss;
 use super::timers::Due;
 use crate::action::{Action, Outcome};
 use crate::event::{Event, IkeFacts};
@@ -22,9 +23,9 @@ pub(super) struct Sa {
     pub(super) ours: bool,
     pub(super) began: Time,
     pub(super) stood: Time,
-    /// One that was set up at the same time, and goes.
-    pub(super) loser: Option<SaId>,
-    /// It is such a one, or somebody wants it closed; nothing new begins on it.
+    /// Another was set up at the same time, and it goes for that one.
+    pub(super) lost: Option<Loss>,
+    /// It does so, or somebody wants it closed; nothing new begins on it.
     pub(super) condemned: bool,
     /// Its children have been closed, and it follows.
     pub(super) emptied: bool,
@@ -93,7 +94,7 @@ impl Engine {
             ours,
             began,
             stood: now,
-            loser: None,
+            lost: None,
             condemned: false,
             emptied: false,
             addresses: Vec::new(),
@@ -115,9 +116,9 @@ impl Engine {
         }
         self.dirty.insert(name);
         self.tell_ike_up(sa, &who);
-        match ours && self.is_one_too_many(sa) {
-            true => self.close_sa(sa),
-            false => self.settle_with_others(sa),
+        match self.another_of_ours(sa).filter(|_| ours) {
+            Some(other) => self.give_way(sa, other),
+            None => self.settle_with_others(sa),
         }
     }
 
@@ -162,11 +163,8 @@ impl Engine {
             link.wishes.iter_mut().filter(|wish| wish.asked == Some(old)).for_each(|w| w.asked = Some(new));
             self.dirty.insert(Arc::clone(&sa.link));
         }
-        if sa.condemned {
-            self.timers.set(self.now.time, Due::Settle(new));
-            self.loser_renamed(&sa.peer, old, new);
-        }
         self.sas.insert(new, sa);
+        self.rival_renamed(old, new);
     }
 
     fn ike_closed(&mut self, sa: SaId, name: &Arc<str>, verdict: &Verdict) {
@@ -180,11 +178,9 @@ impl Engine {
         }
         if let Some(known) = known {
             self.by_peer.remove(&(Arc::clone(&known.peer), sa));
+            self.rival_closed(sa, &known, &verdict.cause);
             self.drop_addresses(known.addresses);
             self.closed.extend(known.facts);
-            if let Some(loser) = known.loser {
-                self.without_winner(loser);
-            }
         }
         let Some(link) = self.links.get_mut(name) else { return };
         let counted = link.sas.remove(&sa);

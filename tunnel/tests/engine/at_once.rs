@@ -150,3 +150,62 @@ fn a_reauthentication_that_outlives_its_ike_sa_leaves_one() {
     assert_eq!(world.node(b).events.iter().filter(stood).count(), 3, "both attempts have succeeded");
     assert_one_set(&mut world, a, b);
 }
+
+//  a                         b
+//  │            X <────── L ─┤
+//  ├─ W ─────────────────────┤
+//  ├───────────────────── L ─┤ a has come to know of it after W stood: to a they are not of the same time
+/// As far as this: L stands at a, and is about to stand at b.
+fn one_end_alone_sees_two_at_once(seed: u64, one: Connection, two: Connection) -> (World, NodeId, NodeId) {
+    let (mut world, a, b) = pair(seed, one, two);
+    let cut = world.network.cut(&[address(1)], &[address(2)], Way::Both);
+    tell(&mut world, b, |node, now| node.initiate(now, "to-1"));
+    world.run_for(100 * MILLISECOND);
+    world.network.heal(cut);
+    let up = tell(&mut world, a, |node, now| node.initiate(now, "to-2"));
+    assert!(matches!(wait_for(&mut world, a, up), Outcome::Done(_)));
+    let both = |world: &World| world.node(a).standing(world.now(), "to-2").len() == 2;
+    let limit = world.now() + 5 * SECOND;
+    world.run_until(limit, both);
+    assert!(both(&world) && world.node(b).standing(world.now(), "to-1").len() == 1);
+    (world, a, b)
+}
+
+/// Whether, of those that stand, one stays that the node has set up itself.
+fn own_one_wins(world: &World, node: NodeId, connection: &str) -> bool {
+    let standing = world.node(node).standing(world.now(), connection);
+    standing.iter().max_by_key(|sa| sa.spis).is_some_and(|sa| sa.initiator)
+}
+
+fn renew_all(world: &mut World, node: NodeId) {
+    ask(world, node, |engine, now, ticket| engine.reauthenticate(now, &Selection::All, ticket));
+}
+
+#[test]
+fn a_loser_goes_although_the_winner_has_been_replaced_meanwhile() {
+    let (mut world, a, b) = (0..32)
+        .map(|seed| one_end_alone_sees_two_at_once(seed, ONE.passive(), TWO.passive()))
+        .find(|(world, a, _)| own_one_wins(world, *a, "to-2"))
+        .expect("one in two");
+    renew_all(&mut world, b);
+    world.run_for(100 * MILLISECOND);
+    let left = world.node(b).standing(world.now(), "to-1");
+    assert!(left.len() == 2 && left.iter().all(|sa| sa.initiator), "the winner is gone: {left:#?}");
+    world.run_for(30 * SECOND);
+    assert_one_set(&mut world, a, b);
+}
+
+#[test]
+fn whichever_end_renews_one_of_two_that_were_set_up_at_once_one_set_is_left() {
+    for_each_seed(128, |seed| {
+        let (one, two) = match seed / 32 % 2 {
+            0 => (ONE.passive(), TWO.passive()),
+            _ => (with_more(ONE, Start::Wait, After::Clear), with_more(TWO, Start::Wait, After::Clear)),
+        };
+        let (mut world, a, b) = one_end_alone_sees_two_at_once(seed, one, two);
+        world.run_for((15 + seed / 2 % 16 * 5) * MILLISECOND);
+        renew_all(&mut world, if seed.is_multiple_of(2) { a } else { b });
+        world.run_for(60 * SECOND);
+        assert_one_set(&mut world, a, b);
+    });
+}
