@@ -409,6 +409,7 @@ const TWO_GROUPS: &str = "aes128gcm16-prfsha256-ecp256-x25519";
 fn stand_alone_for_an_hour(end: &mut Connection) {
     end.unique = Unique::Replace;
     end.lifetimes.reauthenticate = Some(Duration::from_secs(3600));
+    end.lifetimes.authentication = Some(Duration::from_secs(7200));
 }
 
 /// As certificates would have it.

@@ -36,7 +36,9 @@ fn established() -> std::io::Result<()> {
     let later = record([3, 200, 100], &none);
     let refused = record(ANSWER, &CreateChildResponse::Failed(failure()).emit());
     let other_group = record(ANSWER, &CreateChildResponse::InvalidKe(31).emit());
-    let conversations: [(&str, &[&[u8]]); 13] = [
+    let limit = Informational { lifetime: Some(60), ..Informational::default() };
+    let conversations: [(&str, &[&[u8]]); 14] = [
+        ("limited", &[&record(INFORM, &limit.emit()), &later, &empty]),
         ("create", &[&create, &record(INFORM, &none)]),
         ("rekey", &[&rekey, &delete_child]),
         ("rekey_ike", &[&rekey_ike, &delete(Delete::Ike)]),
@@ -127,11 +129,14 @@ fn handshake() -> std::io::Result<()> {
     for flavour in 0..13 {
         save("handshake", &format!("flavour_{flavour}"), &[&[flavour], &stands[..], &exchange].concat())?;
     }
-    let rows: [(&str, Vec<u8>); 13] = [
+    let rows: [(&str, Vec<u8>); 16] = [
         ("changed_request", [&change(0, 40)[..], &BACK, &ALONG].concat()),
         ("changed_answer", [&ALONG[..], &change(1, 40), &ALONG].concat()),
         ("changed_identity", [&exchange[..], &change(0, 9), &BACK].concat()),
         ("changed_acceptance", [&exchange[..], &ALONG, &change(1, 60)].concat()),
+        ("changed_number", [&ALONG[..], &change(1, 8), &later, &exchange].concat()),
+        ("changed_transform", [&ALONG[..], &change(1, 19), &later, &exchange].concat()),
+        ("changed_group", [&ALONG[..], &change(1, 45), &later, &exchange].concat()),
         ("lost", [&lost(0)[..], &later, &exchange, &lost(0), &later, &exchange].concat()),
         ("rekeyed", [&stands[..], &begins(0), &exchange, &exchange].concat()),
         ("child_rekeyed", [&stands[..], &begins(1), &change(0, 20), &BACK, &exchange].concat()),
@@ -161,7 +166,7 @@ fn moves_on_the_way() -> std::io::Result<()> {
     let later = [12, 0x40, 0, 0, 0];
     let turns = |count: usize| TURN.repeat(count);
     let through_nat = [by_nat(0, 1, 7), TURN[5..].try_into().expect("five")].concat();
-    let rows: [(&str, Vec<u8>); 10] = [
+    let rows: [(&str, Vec<u8>); 11] = [
         ("moved", [&turns(2)[..], &has(0, 0b10), &turns(4)].concat()),
         ("moved_on", [&turns(2)[..], &has(0, 0b10), &TURN, &has(0, 0b100), &turns(4)].concat()),
         (
@@ -198,6 +203,7 @@ fn moves_on_the_way() -> std::io::Result<()> {
             ]
             .concat(),
         ),
+        ("nat_on_the_way_back", [&TURN[..5], &by_nat(1, 1, 0), &later, &turns(3)].concat()),
         ("astray", [&turns(2)[..], &acts(0, 12, 1), &acts(1, 12, 1), &turns(3), &later, &turns(3)].concat()),
         (
             "unknown",
