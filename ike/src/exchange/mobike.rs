@@ -47,6 +47,9 @@ pub(crate) struct Mobike {
     doubted: Option<Time>,
 }
 
+/// So often a request is repeated on its path before it goes elsewhere.
+const PATIENCE: u32 = 2;
+
 /// A request of ours about addresses.
 #[derive(Clone, Copy)]
 pub(crate) enum MobikeRequest {
@@ -146,14 +149,12 @@ pub(crate) fn on_response(
                 let verdict = Verdict::new(Culprit::Misbehaviour, Cause::Unexpected("COOKIE2"));
                 return sa.tasks.push_front(Task::DeleteIke(verdict));
             }
-            let doubt = sa.mobike.as_mut().and_then(|mobike| mobike.doubt.take());
+            let doubt = sa.mobike.as_ref().and_then(|mobike| mobike.doubt);
             // RFC 4555 §3.7: sent to several addresses, it does not tell which of them works.
             if path != frame.path || doubt.is_some_and(|doubt| doubt.turns > 0) {
-                if let Some(mobike) = &mut sa.mobike {
-                    mobike.doubt = doubt;
-                }
                 return sa.want(Task::CheckRoute);
             }
+            sa.know_where_it_is();
             repath_children(sa, frame, core);
             if doubt.is_some_and(|doubt| doubt.known != path.remote) {
                 core.event(Event::PeerMoved { sa: frame.id, path });
@@ -291,9 +292,7 @@ fn update(
         return;
     }
     frame.path = message.path;
-    if let Some(mobike) = &mut sa.mobike {
-        mobike.doubt = None;
-    }
+    sa.know_where_it_is();
     learn_nat(sa, frame, core, &message.path, &request.nat);
     sa.want(Task::CheckRoute);
     core.event(Event::PeerMoved { sa: frame.id, path: frame.path });
@@ -366,7 +365,6 @@ impl Established {
     /// A request goes unanswered: perhaps the peer can be reached at another of its addresses
     /// (RFC 4555 §3.5).
     pub(crate) fn try_other_path(&mut self, frame: &mut Frame, core: &Core) {
-        const PATIENCE: u32 = 2;
         if self.origin == Role::Responder {
             return self.ask_elsewhere(frame);
         }

@@ -7,7 +7,7 @@
 //! in turn; what is then answered is asked once more at that address alone, and only then do the children go
 //! there (§3.7). The initiator need not ask: it moves the IKE SA as it likes.
 
-use super::{Established, Frame, Task, Verified};
+use super::{Established, Frame, PATIENCE, Task, Verified};
 use crate::connection::EncapsulationPolicy;
 use crate::core::Core;
 use crate::sa::Role;
@@ -27,8 +27,6 @@ pub(super) struct Doubt {
 
 /// The question is not asked more often.
 const PAUSE: Duration = Duration::from_secs(5);
-/// So often a question is repeated where the peer was last known to be before it goes elsewhere.
-const PATIENCE: u32 = 2;
 
 impl Established {
     /// A request of the peer's has come from there.
@@ -70,6 +68,13 @@ impl Established {
         let doubt = mobike.doubt.get_or_insert(Doubt { known, elsewhere: remote, turns: 0 });
         doubt.elsewhere = remote;
         self.want(Task::CheckRoute);
+    }
+
+    /// The peer has said or shown where it is.
+    pub(super) fn know_where_it_is(&mut self) {
+        if let Some(mobike) = &mut self.mobike {
+            mobike.doubt = None;
+        }
     }
 
     /// A request of ours goes unanswered.
