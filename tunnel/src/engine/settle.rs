@@ -50,7 +50,7 @@ impl Engine {
 
     /// Ends one that is too many, and what it was to replace.
     pub(super) fn give_way(&mut self, sa: SaId, other: SaId) {
-        let replaced = self.ike.status(sa).and_then(|sa| sa.replaces());
+        let replaced = self.replaced_by(sa);
         self.close_sa(sa);
         if let Some(old) = replaced.filter(|old| self.is_standing(*old)) {
             self.lose(old, other, COURTESY);
@@ -152,14 +152,14 @@ impl Engine {
 
     /// What we have set up in the place of a loser, while its winner stands; not what is to replace the winner.
     fn heir_beside(&self, winner: SaId) -> Option<SaId> {
-        let replaces_it = |sa| self.ike.status(sa).and_then(|sa| sa.replaces()) == Some(winner);
+        let replaces_it = |sa| self.replaced_by(sa) == Some(winner);
         let mut ours = self.rivals_that_stay(winner).filter(|(sa, other)| other.ours && !replaces_it(*sa));
         ours.next().map(|(sa, _)| sa).filter(|_| self.is_standing(winner))
     }
 
     /// Other IKE SAs with the same peer that stand and are to stay, but for one whose place this one takes.
     fn rivals_that_stay(&self, sa: SaId) -> impl Iterator<Item = (SaId, &Sa)> {
-        let replaced = self.ike.status(sa).and_then(|sa| sa.replaces());
+        let replaced = self.replaced_by(sa);
         self.sas.get(&sa).into_iter().flat_map(move |known| {
             let others =
                 self.of_peer(&known.peer).filter(move |other| *other != sa && Some(*other) != replaced);
@@ -169,6 +169,11 @@ impl Engine {
                 stays.then_some((other, rival))
             })
         })
+    }
+
+    /// The one whose place this one takes.
+    fn replaced_by(&self, sa: SaId) -> Option<SaId> {
+        self.ike.status(sa).and_then(|sa| sa.replaces())
     }
 
     fn losers_to(&self, peer: &Arc<Identity>, winner: SaId) -> Vec<SaId> {

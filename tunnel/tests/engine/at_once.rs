@@ -196,7 +196,7 @@ fn a_loser_goes_although_the_winner_has_been_replaced_meanwhile() {
 }
 
 #[test]
-fn whichever_end_renews_one_of_two_that_were_set_up_at_once_one_set_is_left() {
+fn whichever_end_renews_all_of_two_that_were_set_up_at_once_one_set_is_left() {
     for_each_seed(128, |seed| {
         let (one, two) = match seed / 32 % 2 {
             0 => (ONE.passive(), TWO.passive()),
