@@ -2,14 +2,21 @@
 
 mod support;
 
-use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 use support::daemon::Daemon;
+use support::loopback::Loopback;
 use support::{Folder, Linked, can_do, is_on_path, library, memcheck, succeed};
 use tidegate_ike::WallTime;
 use tunnel::pki::{Authority, KeyChoice, Node, Validity};
+
+/// Two nodes that know a secret.
+const SECRET: Loopback = Loopback {
+    network: 92,
+    node: |_| String::new(),
+    remote: |peer| format!("id = \"{peer}\"\npsk_file = \"secret\""),
+};
 
 fn has_memcheck() -> bool {
     can_do("memcheck", &[("valgrind", is_on_path("valgrind"))])
@@ -71,12 +78,12 @@ fn tunnels_fit_into_the_event_loop_of_a_daemon() {
     folder.write("secret", "known to both\n");
     let start = |number: u8, port: u16| {
         let config = folder.path(&format!("{number}.toml"));
-        folder.write(&format!("{number}.toml"), &configuration(number, port));
+        folder.write(&format!("{number}.toml"), &SECRET.configuration(number, port));
         let mut command = if has_memcheck() { memcheck(&program) } else { Command::new(&program) };
         command.arg(config).current_dir(folder.path(""));
         Daemon::start(command)
     };
-    let port = free_port();
+    let port = SECRET.free_port();
     let (mut one, mut two) = (start(1, port), start(2, port));
     two.line("ready");
     one.line("ready");
@@ -100,38 +107,6 @@ fn tunnels_fit_into_the_event_loop_of_a_daemon() {
         daemon.line("left");
         daemon.wait();
     }
-}
-
-/// One of two nodes on loopback: `a` is 1, `b` is 2.
-fn configuration(number: u8, port: u16) -> String {
-    let (other, names) = (3 - number, ["", "a", "b"]);
-    let (name, peer) = (names[usize::from(number)], names[usize::from(other)]);
-    format!(
-        r#"
-        [node]
-        name = "{name}"
-        listen = ["127.0.92.{number}"]
-        port = {port}
-        nat_port = {port}
-        [[connection]]
-        name = "peer"
-        [connection.remote]
-        id = "{peer}"
-        addresses = ["127.0.92.{other}"]
-        port = {port}
-        psk_file = "secret"
-        [[connection.child]]
-        name = "net"
-        local = ["10.{number}.0.0/16"]
-        remote = ["10.{other}.0.0/16"]
-        "#
-    )
-}
-
-/// One that was free a moment ago at both addresses.
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.92.1:0").expect("loopback");
-    socket.local_addr().expect("it is bound").port()
 }
 
 #[test]

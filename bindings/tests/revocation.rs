@@ -3,11 +3,12 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support::daemon::Daemon;
+use support::loopback::Loopback;
 use support::{Folder, Linked, can_do, is_on_path, succeed};
 
 #[test]
@@ -26,6 +27,17 @@ fn a_peer_that_the_fetched_list_names_is_not() {
     let answer = authority.attempt();
     assert!(answer.contains("revoked"), "{answer}");
 }
+
+/// Two nodes with certificates. Whom no list speaks of is not let in.
+const CERTIFIED: Loopback = Loopback {
+    network: 93,
+    node: |name| {
+        format!(
+            "certificate = \"{name}.pem\"\nkey = \"{name}.key\"\ntrust = [\"ca.pem\"]\nrevocation = \"strict\""
+        )
+    },
+    remote: |peer| format!("id = \"CN={peer}\""),
+};
 
 /// Its list is at an address of loopback, which certificates name.
 struct Authority {
@@ -100,10 +112,10 @@ impl Authority {
     /// What one daemon says of its attempt to reach another.
     fn attempt(&self) -> String {
         let program = self.folder.build("examples/daemon.c", Linked::Shared, &[]);
-        let port = free_port();
+        let port = CERTIFIED.free_port();
         let [mut called, mut caller] = [2_u8, 1].map(|number| {
             let config = format!("{number}.toml");
-            self.folder.write(&config, &configuration(number, port));
+            self.folder.write(&config, &CERTIFIED.configuration(number, port));
             let mut command = Command::new(&program);
             command.arg(&config).current_dir(self.folder.path(""));
             Daemon::start(command)
@@ -133,39 +145,4 @@ fn settings(place: &str) -> String {
          default_md = sha256\ndefault_crl_days = 1\n\
          crlnumber = number.txt\ncrl_extensions = list\n[list]\nauthorityKeyIdentifier = keyid\n"
     )
-}
-
-/// One of two nodes on loopback: `a` is 1, `b` is 2. Whom no list speaks of is not let in.
-fn configuration(number: u8, port: u16) -> String {
-    let (other, names) = (3 - number, ["", "a", "b"]);
-    let (name, peer) = (names[usize::from(number)], names[usize::from(other)]);
-    format!(
-        r#"
-        [node]
-        name = "{name}"
-        certificate = "{name}.pem"
-        key = "{name}.key"
-        trust = ["ca.pem"]
-        revocation = "strict"
-        listen = ["127.0.93.{number}"]
-        port = {port}
-        nat_port = {port}
-        [[connection]]
-        name = "peer"
-        [connection.remote]
-        id = "CN={peer}"
-        addresses = ["127.0.93.{other}"]
-        port = {port}
-        [[connection.child]]
-        name = "net"
-        local = ["10.{number}.0.0/16"]
-        remote = ["10.{other}.0.0/16"]
-        "#
-    )
-}
-
-/// One that was free a moment ago.
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.93.1:0").expect("loopback");
-    socket.local_addr().expect("it is bound").port()
 }

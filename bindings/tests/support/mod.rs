@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "not every test needs all of it")]
 
 pub(crate) mod daemon;
+pub(crate) mod loopback;
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
