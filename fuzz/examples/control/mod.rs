@@ -127,34 +127,9 @@ fn authorities() -> std::io::Result<()> {
 
 /// Connections and pools that clients load, with what they prove themselves by.
 fn connections() -> std::io::Result<()> {
-    let selectors = |net| {
-        Message::new().with_list("local_ts", [net]).with_list("remote_ts", ["10.2.0.0/16[tcp/80]", "dynamic"])
-    };
-    let children = Message::new()
-        .with_section("net", selectors("10.1.0.0/16").with("start_action", "trap").with("rekey_bytes", "1G"))
-        .with_section("past", selectors("10.3.0.1-10.3.0.9").with("mode", "pass"));
-    let by_certificate = {
-        let mut section = Message::new().with("auth", "pubkey");
-        section.push("certs".to_owned(), Element::List(vec![MOON.as_bytes().to_vec()]));
-        section
-    };
-    let remote = {
-        let mut section =
-            Message::new().with("auth", "pubkey").with("revocation", "strict").with("id", "CN=*");
-        section.push("cacerts".to_owned(), Element::List(vec![ROOT.as_bytes().to_vec()]));
-        section
-    };
-    let office = |local: Message, remote: Message| {
-        Message::new()
-            .with_list("local_addrs", ["192.0.2.1"])
-            .with_list("remote_addrs", ["192.0.2.7", "hub.example"])
-            .with_list("pools", ["guests"])
-            .with("dpd_delay", "10s")
-            .with("unique", "replace")
-            .with_section("local", local)
-            .with_section("remote", remote)
-            .with_section("children", children.clone())
-    };
+    let pubkey = Message::new().with("auth", "pubkey");
+    let by_certificate = with_pem(pubkey.clone(), "certs", MOON);
+    let remote = with_pem(pubkey.with("revocation", "strict").with("id", "CN=*"), "cacerts", ROOT);
     let psk = |id: &str| Message::new().with("auth", "psk").with("id", id);
     // What becomes of a connection depends on the length of its name.
     let load =
@@ -193,6 +168,30 @@ fn connections() -> std::io::Result<()> {
         ask("load-nothing", &Message::new()),
     ];
     talk("connections", &steps)
+}
+
+/// A connection with one child that is set up and one that passes.
+fn office(local: Message, remote: Message) -> Message {
+    let selectors = |net| {
+        Message::new().with_list("local_ts", [net]).with_list("remote_ts", ["10.2.0.0/16[tcp/80]", "dynamic"])
+    };
+    let children = Message::new()
+        .with_section("net", selectors("10.1.0.0/16").with("start_action", "trap").with("rekey_bytes", "1G"))
+        .with_section("past", selectors("10.3.0.1-10.3.0.9").with("mode", "pass"));
+    Message::new()
+        .with_list("local_addrs", ["192.0.2.1"])
+        .with_list("remote_addrs", ["192.0.2.7", "hub.example"])
+        .with_list("pools", ["guests"])
+        .with("dpd_delay", "10s")
+        .with("unique", "replace")
+        .with_section("local", local)
+        .with_section("remote", remote)
+        .with_section("children", children)
+}
+
+fn with_pem(mut section: Message, key: &str, pem: &str) -> Message {
+    section.push(key.to_owned(), Element::List(vec![pem.as_bytes().to_vec()]));
+    section
 }
 
 /// Everything that can be shown, to one who wants to see it.
