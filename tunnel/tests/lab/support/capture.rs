@@ -3,7 +3,8 @@
 use crate::support::MARKER;
 use crate::support::namespace::Namespace;
 use crate::support::network::Prefix;
-use rustix::net::sockopt::{Timeout, set_socket_recv_buffer_size_force, set_socket_timeout};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SocketFlags, SocketType, recv, socket_with};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -11,13 +12,13 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Looks at every packet in a namespace until it is dropped.
 ///
 /// It is meant for one that only the outside of tunnels crosses: a router between the nodes.
 pub(crate) struct Capture {
-    seen: Arc<Mutex<Seen>>,
+    wire: Arc<Wire>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -42,26 +43,23 @@ impl Capture {
     /// Begins. A packet from or to one of `inner` is a leak, and so is one with the marker in it.
     pub(crate) fn start(namespace: &Namespace, inner: &[Prefix]) -> Self {
         let socket = namespace.within(packet_socket);
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let wire = Arc::new(Wire { socket, inner: inner.to_vec(), seen: Mutex::default() });
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
-            let (seen, stop, inner) = (Arc::clone(&seen), Arc::clone(&stop), inner.to_vec());
+            let (wire, stop) = (Arc::clone(&wire), Arc::clone(&stop));
             namespace.spawn(move || {
-                let mut buffer = vec![0; 70_000];
                 while !stop.load(Ordering::Relaxed) {
-                    let Ok((length, _)) = recv(&socket, &mut *buffer, RecvFlags::empty()) else { continue };
-                    if let Some(packet) = buffer.get(..length) {
-                        lock(&seen).note(packet, &inner);
-                    }
+                    wire.wait();
+                    drop(wire.look());
                 }
             })
         };
-        Self { seen, stop, thread: Some(thread) }
+        Self { wire, stop, thread: Some(thread) }
     }
 
-    /// What was seen so far.
+    /// What was seen so far: all that had crossed when this was asked.
     pub(crate) fn seen(&self) -> Seen {
-        lock(&self.seen).clone()
+        self.wire.look().clone()
     }
 
     /// Makes sure that something was sealed and nothing left in clear.
@@ -77,6 +75,33 @@ impl Drop for Capture {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Where packets cross, and what was seen of them.
+struct Wire {
+    socket: OwnedFd,
+    inner: Vec<Prefix>,
+    seen: Mutex<Seen>,
+}
+
+impl Wire {
+    /// Until there is something to look at, or for a moment.
+    fn wait(&self) {
+        let moment = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+        let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&moment));
+    }
+
+    /// Looks at what is there. Who asks does it too, as the thread may not have come to it yet.
+    fn look(&self) -> MutexGuard<'_, Seen> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = vec![0; 70_000];
+        while let Ok((length, _)) = recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
+            if let Some(packet) = buffer.get(..length) {
+                seen.note(packet, &self.inner);
+            }
+        }
+        seen
     }
 }
 
@@ -175,11 +200,6 @@ fn packet_socket() -> OwnedFd {
     let socket =
         socket_with(AddressFamily::PACKET, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(everything))
             .expect("root may have a packet socket");
-    set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_millis(20))).expect("a timeout");
     set_socket_recv_buffer_size_force(&socket, 32 << 20).expect("root may have a large buffer");
     socket
-}
-
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
