@@ -3,5 +3,8 @@
 
 mod datagrams;
 mod lives;
+#[path = "../../../esp/tests/packets/mod.rs"]
+mod packets;
+mod strangers;
 mod streams;
 mod wire;

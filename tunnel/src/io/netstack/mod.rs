@@ -8,7 +8,8 @@
 //! answers that have no socket (resets, echo replies) are dropped and counted.
 //!
 //! What the stack does not do: fragments (nothing leaves that is longer than the MTU, and a fragment that comes is
-//! refused), path MTU discovery (the MTU given is what the tunnel takes), and packets to its own addresses.
+//! refused), broadcast and multicast (what is for none of its addresses is refused), path MTU discovery (the MTU
+//! given is what the tunnel takes), and packets to its own addresses.
 //!
 //! Where windows scale (buffers of 64 KiB and more), a window as told is rounded down, and its end may so move back
 //! by a few bytes. smoltcp 0.14 takes the FIN of a segment whose last bytes are beyond it, and not those bytes.
@@ -27,6 +28,7 @@ pub use device::NetstackDevice;
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 
+use ring::rand::{SecureRandom, SystemRandom};
 use shared::Shared;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -70,7 +72,7 @@ pub struct Netstack {
 pub struct Counters {
     /// Packets that the engine gave and the stack looked at.
     pub received: u64,
-    /// Packets of the engine that it did not look at: broken ones, and fragments.
+    /// Packets of the engine that it did not look at: broken ones, fragments, and those for another address.
     pub refused: u64,
     /// Connections that were not let in because a listener had as many waiting as it may.
     pub backlog_full: u64,
@@ -82,13 +84,21 @@ impl Netstack {
     /// Makes a stack, and the device by which an engine reaches it. Timers run on the Tokio runtime that this is
     /// called from.
     pub fn new(settings: NetstackSettings) -> io::Result<(Self, NetstackDevice)> {
+        let mut seed = [0; stack::SEED];
+        SystemRandom::new().fill(&mut seed).map_err(|_| io::Error::other("no randomness"))?;
+        Self::seeded(settings, seed)
+    }
+
+    /// As [`new`](Self::new), with a seed for all that it draws: for what has to go the same way twice. Who knows
+    /// the seed knows the numbers of its connections, and can end them or put words into them.
+    pub fn seeded(settings: NetstackSettings, seed: [u8; stack::SEED]) -> io::Result<(Self, NetstackDevice)> {
         if !(LEAST_MTU..=usize::from(u16::MAX)).contains(&settings.mtu) {
             return Err(stack::invalid("an MTU below 1280 or above 65535"));
         }
         if settings.tcp_buffer == 0 || settings.tcp_buffer > 1 << 30 {
             return Err(stack::invalid("a TCP buffer of nothing, or of more than a window can say"));
         }
-        let shared = Shared::new(settings)?;
+        let shared = Shared::new(settings, seed)?;
         Ok((Self { shared: shared.clone() }, NetstackDevice::new(shared)))
     }
 

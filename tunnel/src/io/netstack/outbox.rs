@@ -4,6 +4,7 @@ use super::front::Fronts;
 use rustix::event::{EventfdFlags, eventfd};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
+use smoltcp::wire::{IpAddress, Ipv4Packet, Ipv6Packet};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -90,15 +91,16 @@ impl Outbox {
         room
     }
 
-    /// Queues what `fill` writes; it is dropped and counted when there is no room.
-    fn push<R>(&self, length: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+    /// Queues what `fill` writes if it says that it may leave; it is dropped and counted when there is no room.
+    fn push<R>(&self, length: usize, fill: impl FnOnce(&mut [u8]) -> (R, bool)) -> R {
         let mut packets = self.lock();
         let mut packet = packets.spare.pop().unwrap_or_default();
         packet.clear();
         packet.resize(length, 0);
-        let result = fill(&mut packet);
-        if packets.waiting.len() >= self.capacity {
-            packets.dropped += 1;
+        let (result, may_leave) = fill(&mut packet);
+        let has_room = packets.waiting.len() < self.capacity;
+        if !may_leave || !has_room {
+            packets.dropped += u64::from(!has_room);
             packets.keep(packet);
             return result;
         }
@@ -142,6 +144,8 @@ pub(super) struct Wire<'a> {
     pub(super) incoming: Option<&'a [u8]>,
     pub(super) outbox: &'a Outbox,
     pub(super) fronts: &'a mut Fronts,
+    /// The addresses of the stack.
+    pub(super) own: &'a [IpAddress],
     pub(super) mtu: usize,
 }
 
@@ -157,12 +161,12 @@ impl Device for Wire<'_> {
 
     fn receive(&mut self, _now: Instant) -> Option<(Incoming<'_>, Outgoing<'_>)> {
         let packet = self.incoming.take()?;
-        Some((Incoming(packet), Outgoing { outbox: self.outbox, fronts: self.fronts }))
+        Some((Incoming(packet), Outgoing { outbox: self.outbox, fronts: self.fronts, own: self.own }))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<Outgoing<'_>> {
         let room = self.outbox.has_room();
-        room.then_some(Outgoing { outbox: self.outbox, fronts: self.fronts })
+        room.then_some(Outgoing { outbox: self.outbox, fronts: self.fronts, own: self.own })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -186,6 +190,7 @@ impl RxToken for Incoming<'_> {
 pub(super) struct Outgoing<'a> {
     outbox: &'a Outbox,
     fronts: &'a mut Fronts,
+    own: &'a [IpAddress],
 }
 
 impl TxToken for Outgoing<'_> {
@@ -193,7 +198,16 @@ impl TxToken for Outgoing<'_> {
         self.outbox.push(length, |packet| {
             let result = fill(packet);
             self.fronts.leaving(packet);
-            result
+            // What waited while its address was taken away, smoltcp 0.14 sends from one of nobody.
+            (result, source_of(packet).is_some_and(|source| self.own.contains(&source)))
         })
+    }
+}
+
+fn source_of(packet: &[u8]) -> Option<IpAddress> {
+    match packet.first()? >> 4 {
+        4 => Some(Ipv4Packet::new_checked(packet).ok()?.src_addr().into()),
+        6 => Some(Ipv6Packet::new_checked(packet).ok()?.src_addr().into()),
+        _ => None,
     }
 }

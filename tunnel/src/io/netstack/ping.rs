@@ -11,7 +11,8 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 const ECHO_HEADER: usize = 8;
 /// Answers that a socket holds: whoever sends more than were asked for loses them.

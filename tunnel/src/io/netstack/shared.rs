@@ -2,8 +2,7 @@
 
 use super::NetstackSettings;
 use super::outbox::Outbox;
-use super::stack::Stack;
-use ring::rand::{SecureRandom, SystemRandom};
+use super::stack::{SEED, Stack};
 use smoltcp::time::Instant;
 use std::fmt;
 use std::io;
@@ -20,19 +19,17 @@ pub(super) struct Shared {
     alarm: Arc<Notify>,
 }
 
-/// Time as the stack counts it, from when it was made.
+/// Time as the stack counts it, from when it was made. It is the runtime's, which can be stopped.
 #[derive(Clone, Copy, Debug)]
-struct Clock(std::time::Instant);
+struct Clock(tokio::time::Instant);
 
 impl Shared {
     /// Has to be called on a runtime, as the timer is a task of it.
-    pub(super) fn new(settings: NetstackSettings) -> io::Result<Arc<Self>> {
+    pub(super) fn new(settings: NetstackSettings, seed: [u8; SEED]) -> io::Result<Arc<Self>> {
         let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
-        let mut seed = [0; 10];
-        SystemRandom::new().fill(&mut seed).map_err(|_| io::Error::other("no randomness"))?;
         let outbox = Outbox::new(settings.queue)?;
         let stack = Mutex::new(Stack::new(settings.clone(), seed, &outbox)?);
-        let clock = Clock(std::time::Instant::now());
+        let clock = Clock(tokio::time::Instant::now());
         let shared = Arc::new(Self { stack, outbox, settings, clock, alarm: Arc::default() });
         runtime.spawn(run_timer(Arc::downgrade(&shared), clock, shared.alarm.clone()));
         Ok(shared)
@@ -80,7 +77,7 @@ impl Clock {
         Instant::from_micros(i64::try_from(self.0.elapsed().as_micros()).unwrap_or(i64::MAX))
     }
 
-    fn wall(self, time: Instant) -> std::time::Instant {
+    fn wall(self, time: Instant) -> tokio::time::Instant {
         self.0 + Duration::from_micros(u64::try_from(time.total_micros()).unwrap_or(0))
     }
 }
@@ -92,7 +89,7 @@ async fn run_timer(shared: Weak<Shared>, clock: Clock, alarm: Arc<Notify>) {
         match due {
             None => alarm.notified().await,
             Some(due) => {
-                let sleep = tokio::time::sleep_until(clock.wall(due).into());
+                let sleep = tokio::time::sleep_until(clock.wall(due));
                 tokio::select! {
                     () = sleep => {}
                     () = alarm.notified() => {}

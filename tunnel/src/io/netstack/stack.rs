@@ -29,11 +29,15 @@ const HALF_OPEN: Duration = Duration::from_secs(10);
 const STARVED: Duration = Duration::from_millis(100);
 /// The shortest sleep: a socket that wants a turn and does nothing with it must not spin.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// Bytes of randomness that a stack draws from.
+pub(super) const SEED: usize = 10;
 /// Ports given out by ourselves (RFC 6335 §6).
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 49152..=65535;
 
 pub(super) struct Stack {
     interface: Interface,
+    /// The interface's, for while it is at work.
+    own: Vec<IpAddress>,
     pub(super) sockets: SocketSet<'static>,
     connections: BTreeMap<SocketHandle, Connection>,
     fronts: Fronts,
@@ -61,7 +65,7 @@ struct Connection {
     holder: Holder,
     /// Our side is to end once everything written is acknowledged.
     ending: bool,
-    /// The peer has ended its side; set when the socket would forget it.
+    /// The peer has ended its side; set when the agent was told, or when the socket would forget it.
     ended: bool,
     /// What came before that end and was not read yet.
     rest: VecDeque<u8>,
@@ -93,11 +97,12 @@ pub(super) enum Received {
 }
 
 impl Stack {
-    pub(super) fn new(settings: NetstackSettings, seed: [u8; 10], outbox: &Outbox) -> io::Result<Self> {
+    pub(super) fn new(settings: NetstackSettings, seed: [u8; SEED], outbox: &Outbox) -> io::Result<Self> {
         let (config_seed, port_seed) = seed.split_first_chunk().unwrap_or((&[0; 8], &[]));
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = u64::from_ne_bytes(*config_seed);
-        let mut wire = Wire { incoming: None, outbox, fronts: &mut Fronts::default(), mtu: settings.mtu };
+        let mut wire =
+            Wire { incoming: None, outbox, fronts: &mut Fronts::default(), own: &[], mtu: settings.mtu };
         let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
         let routes = interface.routes_mut();
         // Everything goes to the engine, which knows what is for whom; the gateway is never looked at.
@@ -108,6 +113,7 @@ impl Stack {
         let offset = port_seed.iter().fold(0_u16, |sum, byte| sum << 8 | u16::from(*byte));
         let mut stack = Self {
             interface,
+            own: Vec::new(),
             sockets: SocketSet::new(Vec::new()),
             connections: BTreeMap::new(),
             fronts: Fronts::default(),
@@ -142,6 +148,7 @@ impl Stack {
                 result = Err(io::Error::new(io::ErrorKind::QuotaExceeded, "no room for another address"));
             }
         });
+        self.remember_addresses();
         result
     }
 
@@ -149,7 +156,12 @@ impl Stack {
         let before = self.interface.ip_addrs().len();
         self.interface
             .update_ip_addrs(|addresses| addresses.retain(|known| known.address() != address.into()));
+        self.remember_addresses();
         self.interface.ip_addrs().len() < before
+    }
+
+    fn remember_addresses(&mut self) {
+        self.own = self.interface.ip_addrs().iter().map(IpCidr::address).collect();
     }
 
     pub(super) fn addresses(&self) -> Vec<(IpAddr, u8)> {
@@ -273,7 +285,11 @@ impl Stack {
         match self.sockets.get_mut::<tcp::Socket<'_>>(handle).recv_slice(buffer) {
             Ok(0) => Ok(Received::Nothing),
             Ok(length) => Ok(Received::Bytes(length)),
-            Err(tcp::RecvError::Finished) => Ok(Received::End),
+            // For good: smoltcp 0.14 takes what a peer says behind its end for more of it (RFC 9293 §3.10.7.4).
+            Err(tcp::RecvError::Finished) => {
+                connection.ended = true;
+                Ok(Received::End)
+            }
             Err(tcp::RecvError::InvalidState) => Err(io::ErrorKind::ConnectionReset.into()),
         }
     }
@@ -437,7 +453,7 @@ impl Stack {
 
     /// Takes a packet from the engine.
     pub(super) fn take(&mut self, packet: &[u8], now: Instant, outbox: &Outbox) {
-        match screen(packet) {
+        match screen(packet, |address| self.interface.has_ip_addr(address)) {
             Arrival::Refused => {
                 self.counters.refused += 1;
                 return;
@@ -447,14 +463,15 @@ impl Stack {
         }
         self.counters.received += 1;
         self.fronts.arriving(packet);
-        let mut wire =
-            Wire { incoming: Some(packet), outbox, fronts: &mut self.fronts, mtu: self.settings.mtu };
+        let (fronts, own, mtu) = (&mut self.fronts, &self.own, self.settings.mtu);
+        let mut wire = Wire { incoming: Some(packet), outbox, fronts, own, mtu };
         self.interface.poll_ingress_single(now, &mut wire, &mut self.sockets);
     }
 
     /// Lets everything happen that is due, and works out when to look again.
     pub(super) fn turn(&mut self, now: Instant, outbox: &Outbox) {
-        let mut wire = Wire { incoming: None, outbox, fronts: &mut self.fronts, mtu: self.settings.mtu };
+        let (fronts, own, mtu) = (&mut self.fronts, &self.own, self.settings.mtu);
+        let mut wire = Wire { incoming: None, outbox, fronts, own, mtu };
         self.interface.poll(now, &mut wire, &mut self.sockets);
         self.settle_listeners(now);
         self.settle_connections(now);
@@ -509,7 +526,7 @@ impl Stack {
             return true;
         };
         let full = self.listeners.get(&id).is_none_or(Listening::is_full);
-        if full || !self.interface.has_ip_addr(local.addr) || self.make_room().is_err() {
+        if full || self.make_room().is_err() {
             self.counters.backlog_full += u64::from(full);
             return false;
         }
