@@ -4,6 +4,7 @@ mod chains;
 mod control;
 mod conversations;
 mod packets;
+mod streams;
 mod texts;
 
 use std::path::Path;
@@ -63,6 +64,7 @@ fn main() -> std::io::Result<()> {
     chains::save_all()?;
     control::save_all()?;
     packets::save_all()?;
+    streams::save_all()?;
     texts::save_all()
 }
 

@@ -168,23 +168,23 @@ fn icmp() -> std::io::Result<()> {
     Ok(())
 }
 
-fn tcp(v4: bool, flags: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn tcp(v4: bool, flags: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
     let [high, low] = sequence.to_be_bytes();
     let header = [0x9c, 0x40, 1, 0xbb, 0, 0, high, low, 0, 0, 0, 9, 5 << 4, flags, 2, 0, 0, 0, 0, 0];
     packet(v4, TCP, [&header, payload].concat(), 16)
 }
 
-fn udp(v4: bool, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn udp(v4: bool, payload: &[u8]) -> Vec<u8> {
     let [high, low] = (8 + payload.len() as u16).to_be_bytes();
     packet(v4, UDP, [&[0x9c, 0x40, 0, 53, high, low, 0, 0], payload].concat(), 6)
 }
 
-fn ping() -> Vec<u8> {
+pub(crate) fn ping() -> Vec<u8> {
     packet(true, 1, vec![8, 0, 0, 0, 0, 1, 0, 1, 1, 2, 3, 4], 2)
 }
 
 /// A later fragment of a UDP datagram.
-fn fragment() -> Vec<u8> {
+pub(crate) fn fragment() -> Vec<u8> {
     let mut packet = udp(true, b"the rest of it");
     packet[6..8].copy_from_slice(&[0, 9]);
     packet
