@@ -4,7 +4,7 @@ use crate::packets::{ACK, FIN, Packet, SYN, Transport};
 use crate::wire::{LEFT, LEFT_V6, RIGHT, RIGHT_V6, at, ip, settings};
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
 use tidegate::io::Device;
@@ -40,6 +40,29 @@ async fn what_waited_for_room_is_not_sent_once_its_address_is_gone() {
 }
 
 #[tokio::test]
+async fn a_peer_may_open_at_once_with_us_even_before_our_own_has_left() {
+    let mut narrow = settings(LEFT, LEFT_V6);
+    narrow.queue = 1;
+    let (stack, device) = Netstack::new(narrow).expect("a stack");
+    let (near, far) = (at(LEFT, 5000), at(RIGHT, 80));
+    let mut ping = Box::pin(stack.ping(ip(RIGHT), 8, Duration::from_secs(1)));
+    let mut opening = Box::pin(stack.connect_from(near, far));
+    poll_fn(|context| {
+        assert!(ping.as_mut().poll(context).is_pending() && opening.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    say(&device, &segment(far, near, 99, 0, SYN, b""));
+    assert_eq!(hear(&device)[9], 1, "the ping has the only room");
+    let theirs = number(&hear(&device)) + 1;
+    // Once more, now that both are on their way.
+    say(&device, &segment(far, near, 99, 0, SYN, b""));
+    assert_eq!(hear(&device)[33], SYN | ACK);
+    say(&device, &segment(far, near, 100, theirs, ACK, b""));
+    opening.await.expect("a connection");
+}
+
+#[tokio::test]
 async fn the_end_of_a_stream_is_final() {
     let (stack, device) = Netstack::new(settings(LEFT, LEFT_V6)).expect("a stack");
     let listener = stack.listen(at(LEFT, 80), 1).expect("a listener");
@@ -61,6 +84,30 @@ async fn the_end_of_a_stream_is_final() {
     assert_eq!(bytes, b"all");
     say(104, theirs, ACK, b"and more");
     assert_eq!(stream.read(&mut [0; 100]).await.expect("still the end"), 0);
+}
+
+fn segment(
+    from: SocketAddr,
+    to: SocketAddr,
+    sequence: u32,
+    acknowledgement: u32,
+    flags: u8,
+    payload: &[u8],
+) -> Vec<u8> {
+    let packet = Packet {
+        source: from.ip(),
+        destination: to.ip(),
+        source_port: from.port(),
+        destination_port: to.port(),
+        transport: Transport::Tcp { sequence, acknowledgement, flags, window: 9000, options: Vec::new() },
+        ..Packet::tcp_v4(0, payload)
+    };
+    packet.bytes()
+}
+
+/// The sequence number of a segment in IPv4.
+fn number(packet: &[u8]) -> u32 {
+    u32::from_be_bytes(packet[24..28].try_into().expect("four"))
 }
 
 /// A packet with an option that whoever it is for has to refuse aloud (RFC 8200 §4.2).

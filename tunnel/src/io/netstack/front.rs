@@ -59,6 +59,11 @@ impl Fronts {
         }
     }
 
+    /// Whether the SYN of a connection has left.
+    pub(super) fn has_begun(&self, local: IpEndpoint, remote: IpEndpoint) -> bool {
+        self.0.contains_key(&(local, remote))
+    }
+
     pub(super) fn forget(&mut self, local: IpEndpoint, remote: IpEndpoint) {
         self.0.remove(&(local, remote));
     }

@@ -510,6 +510,11 @@ impl Stack {
     /// was a listener and the stack refuses it. When the backlog is full it may not, and the peer tries again.
     fn admit(&mut self, local: IpEndpoint, remote: IpEndpoint) -> bool {
         if let Some((handle, state)) = self.connection_of(local, remote) {
+            if state == tcp::State::SynSent {
+                // Both may open at once (RFC 9293 §3.5), but smoltcp 0.14 panics where its own SYN still waits for
+                // room: it takes the peer's for one that is behind the window it has not told of.
+                return self.fronts.has_begun(local, remote);
+            }
             if state != tcp::State::TimeWait {
                 return true;
             }
