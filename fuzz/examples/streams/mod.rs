@@ -22,11 +22,10 @@ const UNLISTEN: &[u8] = &[12, 0];
 
 /// Writes all of them, for each family and with roomy and narrow bounds.
 pub(crate) fn save_all() -> std::io::Result<()> {
-    for ends in [0, 1] {
+    for (family, ends) in [("v4", 0), ("v6", 1)] {
         for shape in [0, 2 + 4, 1 + 8] {
-            for (name, steps) in connections(ends) {
-                let name = format!("{name}_{}_{shape}", if ends == 0 { "v4" } else { "v6" });
-                save("netstack", &name, &[&[shape], &steps.concat()[..]].concat())?;
+            for (name, steps) in Between(ends).connections() {
+                save("netstack", &format!("{name}_{family}_{shape}"), &[&[shape], &steps[..]].concat())?;
             }
         }
     }
@@ -36,70 +35,83 @@ pub(crate) fn save_all() -> std::io::Result<()> {
     Ok(())
 }
 
-fn connections(ends: u8) -> Vec<(&'static str, Vec<Vec<u8>>)> {
-    let segment = |which, flags, length: u16| segment(ends, which, flags, 0, length);
-    let own = |steps: &[&[u8]]| steps.iter().map(|step| step.to_vec()).collect::<Vec<_>>();
-    let listen = vec![7, ends | 0xc0];
-    let taken = [
-        vec![listen.clone(), segment(FRESH, SYN, 0)],
-        own(&[FETCH]),
-        vec![segment(KNOWN, ACK, 0)],
-        own(&[ACCEPT]),
-    ]
-    .concat();
-    let opened =
-        [vec![vec![9, ends]], own(&[FETCH]), vec![segment(KNOWN, SYN | ACK, 0)], own(&[ACCEPT])].concat();
-    let after = |first: &[Vec<u8>], then: &[Vec<u8>]| [first, then].concat();
-    let talk = [
-        segment(KNOWN, ACK, 1000),
-        write(2500),
-        FETCH.to_vec(),
-        read(700),
-        segment(KNOWN, ACK, 900),
-        read(3000),
-        FETCH.to_vec(),
-        segment(KNOWN, ACK, 0),
-    ];
-    let near_ends_first = [
-        SHUT.to_vec(),
-        FETCH.to_vec(),
-        segment(KNOWN, FIN | ACK, 10),
-        read(50),
-        FETCH.to_vec(),
-        wait(12_000),
-    ];
-    let far_ends_first =
-        [segment(KNOWN, FIN | ACK, 10), read(50), DROP.to_vec(), FETCH.to_vec(), segment(KNOWN, ACK, 0)];
-    let reordered = [
-        self::segment(ends, KNOWN, ACK, 300, 300),
-        self::segment(ends, KNOWN, ACK, 100, 300),
-        self::segment(ends, KNOWN, ACK, -50, 200),
-        FETCH.to_vec(),
-        read(800),
-        [&[2, 0, 60, 1], &segment(KNOWN, ACK, 30)[1..]].concat(),
-        self::segment(ends, KNOWN, FIN | ACK, 900, 30),
-        read(800),
-    ];
-    let silent = [write(1000), wait(3000), FETCH.to_vec(), wait(60_000), FETCH.to_vec(), read(1)];
-    let again = after(&far_ends_first, &[segment(FRESH, SYN, 0), FETCH.to_vec(), segment(KNOWN, ACK, 5)]);
-    vec![
-        ("taken", after(&after(&taken, &talk), &near_ends_first)),
-        ("taken_and_left", after(&after(&taken, &talk), &far_ends_first)),
-        ("opened", after(&after(&opened, &talk), &far_ends_first)),
-        ("opened_and_left", after(&after(&opened, &talk), &near_ends_first)),
-        ("reordered", after(&taken, &reordered)),
-        ("silent", after(&opened, &silent)),
-        ("again", after(&taken, &again)),
-        ("reset", after(&taken, &[segment(KNOWN, RST | ACK, 0), read(5), write(5)])),
-        ("aborted", after(&opened, &[ABORT.to_vec(), FETCH.to_vec(), segment(KNOWN, ACK, 9)])),
-        (
-            "refused",
-            after(&[vec![9, ends]], &[FETCH.to_vec(), segment(KNOWN, RST | ACK, 0), ACCEPT.to_vec()]),
-        ),
-        ("half_open", vec![listen, segment(FRESH, SYN, 0), segment(FRESH, SYN, 0), wait(11_000)]),
-        ("unheard", vec![segment(FRESH, SYN, 0), segment(FRESH, ACK, 20), FETCH.to_vec(), UNLISTEN.to_vec()]),
-        ("moved", after(&opened, &[vec![15, 1 | ends << 1], write(9), FETCH.to_vec(), wait(9000)])),
-    ]
+/// Two ends, and what may happen on a connection between them.
+#[derive(Clone, Copy)]
+struct Between(u8);
+
+impl Between {
+    fn connections(self) -> [(&'static str, Vec<u8>); 13] {
+        let Self(ends) = self;
+        let (taken, opened, carried) = (self.is_taken(), self.is_opened(), self.carries());
+        let (near_ends, far_ends) = (self.near_ends_first(), self.far_ends_first());
+        let syn = self.says(FRESH, SYN, 0);
+        let again = [&syn, FETCH, &self.says(KNOWN, ACK, 5)].concat();
+        let silent = [&write(1000), &wait(3000), FETCH, &wait(60_000), FETCH, &read(1)].concat();
+        let refused = [&[9, ends], FETCH, &self.says(KNOWN, RST | ACK, 0), ACCEPT].concat();
+        let gone = [&[15, 1 | ends << 1], &write(9)[..], FETCH, &wait(9000)].concat();
+        [
+            ("taken", [&taken[..], &carried, &near_ends].concat()),
+            ("taken_and_left", [&taken[..], &carried, &far_ends].concat()),
+            ("opened", [&opened[..], &carried, &far_ends].concat()),
+            ("opened_and_left", [&opened[..], &carried, &near_ends].concat()),
+            ("reordered", [taken.clone(), self.reorders()].concat()),
+            ("silent", [opened.clone(), silent].concat()),
+            ("again", [&taken[..], &far_ends, &again].concat()),
+            ("reset", [&taken, &self.says(KNOWN, RST | ACK, 0), &read(5)[..], &write(5)].concat()),
+            ("aborted", [&opened, ABORT, FETCH, &self.says(KNOWN, ACK, 9)].concat()),
+            ("refused", refused),
+            ("half_open", [&self.listens(), &syn, &syn[..], &wait(11_000)].concat()),
+            ("unheard", [&syn, &self.says(FRESH, ACK, 20), FETCH, UNLISTEN].concat()),
+            ("moved", [opened, gone].concat()),
+        ]
+    }
+
+    fn listens(self) -> Vec<u8> {
+        vec![7, self.0 | 0xc0]
+    }
+
+    fn is_taken(self) -> Vec<u8> {
+        let (syn, ack) = (self.says(FRESH, SYN, 0), self.says(KNOWN, ACK, 0));
+        [&self.listens(), &syn, FETCH, &ack, ACCEPT].concat()
+    }
+
+    fn is_opened(self) -> Vec<u8> {
+        [&[9, self.0], FETCH, &self.says(KNOWN, SYN | ACK, 0), ACCEPT].concat()
+    }
+
+    fn carries(self) -> Vec<u8> {
+        let there = [&self.says(KNOWN, ACK, 1000), &write(2500)[..], FETCH, &read(700)].concat();
+        let back = [&self.says(KNOWN, ACK, 900), &read(3000)[..], FETCH, &self.says(KNOWN, ACK, 0)].concat();
+        [there, back].concat()
+    }
+
+    fn near_ends_first(self) -> Vec<u8> {
+        [SHUT, FETCH, &self.says(KNOWN, FIN | ACK, 10), &read(50), FETCH, &wait(12_000)].concat()
+    }
+
+    fn far_ends_first(self) -> Vec<u8> {
+        let (fin, ack) = (self.says(KNOWN, FIN | ACK, 10), self.says(KNOWN, ACK, 0));
+        [&fin, &read(50)[..], DROP, FETCH, &ack].concat()
+    }
+
+    fn reorders(self) -> Vec<u8> {
+        let ahead = |ahead, flags, length| self.segment(KNOWN, flags, ahead, length);
+        let early = [ahead(300, ACK, 300), ahead(100, ACK, 300), ahead(-50, ACK, 200)].concat();
+        let damaged = [&[2, 0, 60, 1], &self.says(KNOWN, ACK, 30)[1..]].concat();
+        let end = ahead(900, FIN | ACK, 30);
+        [&early, FETCH, &read(800), &damaged, &end, &read(800)].concat()
+    }
+
+    /// A segment that is in order.
+    fn says(self, which: u8, flags: u8, length: u16) -> Vec<u8> {
+        self.segment(which, flags, 0, length)
+    }
+
+    fn segment(self, which: u8, flags: u8, ahead: i16, length: u16) -> Vec<u8> {
+        let options = if flags & SYN == 0 { 0 } else { 64 };
+        let head = [0, self.0, which, flags];
+        [&head, &ahead.to_be_bytes()[..], &[0, options, 0xf0, 0], &length.to_be_bytes()].concat()
+    }
 }
 
 fn datagrams() -> Vec<Vec<u8>> {
@@ -120,12 +132,6 @@ fn anything() -> Vec<Vec<u8>> {
     let packets = [tcp(true, SYN, 1, b""), udp(false, b"data"), ping(), fragment()];
     let step = |packet: &Vec<u8>| [&[3], &(packet.len() as u16).to_be_bytes()[..], packet].concat();
     packets.iter().flat_map(|packet| [step(packet), FETCH.to_vec()]).collect()
-}
-
-fn segment(ends: u8, which: u8, flags: u8, ahead: i16, length: u16) -> Vec<u8> {
-    let options = if flags & SYN == 0 { 0 } else { 64 };
-    [&[0, ends, which, flags], &ahead.to_be_bytes()[..], &[0, options, 0xf0, 0], &length.to_be_bytes()]
-        .concat()
 }
 
 fn write(length: u16) -> Vec<u8> {
