@@ -7,9 +7,9 @@
 //! the connection is given up. So a bare acknowledgement that leaves has at least the number that the peer is known
 //! to expect, from the acknowledgements in its packets: also in those that the socket itself does not look at.
 
-use smoltcp::wire::{IpAddress, IpEndpoint, IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket, TcpSeqNumber};
+use super::layout::Layout;
+use smoltcp::wire::{IpEndpoint, TcpPacket, TcpSeqNumber};
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// How far each TCP connection has come, by its local and its remote end.
 #[derive(Debug, Default)]
@@ -25,11 +25,11 @@ struct Front {
 
 impl Fronts {
     /// Looks at a packet from the peer.
-    pub(super) fn arriving(&mut self, packet: &[u8]) {
-        let Some((source, destination, range)) = segment_of(packet) else { return };
+    pub(super) fn arriving(&mut self, packet: &[u8], layout: &Layout) {
+        let Some(range) = layout.segment() else { return };
         let Some(Ok(segment)) = packet.get(range).map(TcpPacket::new_checked) else { return };
-        let local = IpEndpoint::new(destination, segment.dst_port());
-        let remote = IpEndpoint::new(source, segment.src_port());
+        let local = IpEndpoint::new(layout.destination, segment.dst_port());
+        let remote = IpEndpoint::new(layout.source, segment.src_port());
         let Some(front) = self.0.get_mut(&(local, remote)) else { return };
         let number = segment.ack_number();
         if segment.ack() && front.expected < number && number <= front.sent {
@@ -38,11 +38,11 @@ impl Fronts {
     }
 
     /// Looks at a packet of ours, and mends it.
-    pub(super) fn leaving(&mut self, packet: &mut [u8]) {
-        let Some((source, destination, range)) = segment_of(packet) else { return };
+    pub(super) fn leaving(&mut self, packet: &mut [u8], layout: &Layout) {
+        let Some(range) = layout.segment() else { return };
         let Some(Ok(mut segment)) = packet.get_mut(range).map(TcpPacket::new_checked) else { return };
-        let local = IpEndpoint::new(source, segment.src_port());
-        let remote = IpEndpoint::new(destination, segment.dst_port());
+        let local = IpEndpoint::new(layout.source, segment.src_port());
+        let remote = IpEndpoint::new(layout.destination, segment.dst_port());
         let number = segment.seq_number();
         let end = number + segment.segment_len();
         if segment.syn() {
@@ -55,7 +55,7 @@ impl Fronts {
         }
         if end == number && !segment.rst() && number < front.expected {
             segment.set_seq_number(front.expected);
-            segment.fill_checksum(&source, &destination);
+            segment.fill_checksum(&layout.source, &layout.destination);
         }
     }
 
@@ -67,22 +67,4 @@ impl Fronts {
     pub(super) fn forget(&mut self, local: IpEndpoint, remote: IpEndpoint) {
         self.0.remove(&(local, remote));
     }
-}
-
-/// The addresses of a packet, and where in it the TCP segment is.
-fn segment_of(packet: &[u8]) -> Option<(IpAddress, IpAddress, Range<usize>)> {
-    let (source, destination, protocol, range) = match packet.first()? >> 4 {
-        4 => {
-            let packet = Ipv4Packet::new_checked(packet).ok()?;
-            let range = usize::from(packet.header_len())..usize::from(packet.total_len());
-            (packet.src_addr().into(), packet.dst_addr().into(), packet.next_header(), range)
-        }
-        6 => {
-            let packet = Ipv6Packet::new_checked(packet).ok()?;
-            let range = packet.header_len()..packet.total_len();
-            (packet.src_addr().into(), packet.dst_addr().into(), packet.next_header(), range)
-        }
-        _ => return None,
-    };
-    (protocol == IpProtocol::Tcp).then_some((source, destination, range))
 }

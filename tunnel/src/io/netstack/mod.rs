@@ -16,6 +16,7 @@
 
 mod device;
 mod front;
+mod layout;
 mod outbox;
 mod ping;
 mod screen;

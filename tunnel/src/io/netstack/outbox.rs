@@ -1,10 +1,11 @@
 //! Packets that wait for the engine, and the device as the stack sees it.
 
 use super::front::Fronts;
+use super::layout::Layout;
 use rustix::event::{EventfdFlags, eventfd};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
-use smoltcp::wire::{IpAddress, Ipv4Packet, Ipv6Packet};
+use smoltcp::wire::IpAddress;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -197,17 +198,10 @@ impl TxToken for Outgoing<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
         self.outbox.push(length, |packet| {
             let result = fill(packet);
-            self.fronts.leaving(packet);
+            let Some(layout) = Layout::of(packet) else { return (result, false) };
+            self.fronts.leaving(packet, &layout);
             // What waited while its address was taken away, smoltcp 0.14 sends from one of nobody.
-            (result, source_of(packet).is_some_and(|source| self.own.contains(&source)))
+            (result, self.own.contains(&layout.source))
         })
-    }
-}
-
-fn source_of(packet: &[u8]) -> Option<IpAddress> {
-    match packet.first()? >> 4 {
-        4 => Some(Ipv4Packet::new_checked(packet).ok()?.src_addr().into()),
-        6 => Some(Ipv6Packet::new_checked(packet).ok()?.src_addr().into()),
-        _ => None,
     }
 }

@@ -5,6 +5,7 @@
 //! over and somebody accepts it.
 
 use super::front::Fronts;
+use super::layout::Layout;
 use super::outbox::{Outbox, Wire};
 use super::{Counters, NetstackSettings};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -453,7 +454,11 @@ impl Stack {
 
     /// Takes a packet from the engine.
     pub(super) fn take(&mut self, packet: &[u8], now: Instant, outbox: &Outbox) {
-        match screen(packet, |address| self.interface.has_ip_addr(address)) {
+        let Some(layout) = Layout::of(packet) else {
+            self.counters.refused += 1;
+            return;
+        };
+        match screen(packet, &layout, |address| self.own.contains(&address)) {
             Arrival::Refused => {
                 self.counters.refused += 1;
                 return;
@@ -462,7 +467,7 @@ impl Stack {
             Arrival::Open { .. } | Arrival::Other => {}
         }
         self.counters.received += 1;
-        self.fronts.arriving(packet);
+        self.fronts.arriving(packet, &layout);
         let (fronts, own, mtu) = (&mut self.fronts, &self.own, self.settings.mtu);
         let mut wire = Wire { incoming: Some(packet), outbox, fronts, own, mtu };
         self.interface.poll_ingress_single(now, &mut wire, &mut self.sockets);
