@@ -6,8 +6,8 @@ use tidegate_esp::virtio::{PartialChecksum, SegmentKind, Segmentation, VirtioHea
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-const ACK: u8 = 0x10;
-const SYN: u8 = 0x02;
+pub(crate) const ACK: u8 = 0x10;
+pub(crate) const SYN: u8 = 0x02;
 const PSH: u8 = 0x08;
 
 /// Writes all of them.

@@ -1,12 +1,10 @@
 //! Seeds of the stack in the process: steps, as `fuzz_targets/netstack.rs` takes them.
 
-use crate::packets::{fragment, ping, tcp, udp};
+use crate::packets::{ACK, SYN, fragment, ping, tcp, udp};
 use crate::save;
 
 const FIN: u8 = 0x01;
-const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
-const ACK: u8 = 0x10;
 
 /// Between which ends a connection is new.
 const FRESH: u8 = 0;

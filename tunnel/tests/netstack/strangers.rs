@@ -67,15 +67,11 @@ async fn the_end_of_a_stream_is_final() {
     let (stack, device) = Netstack::new(settings(LEFT, LEFT_V6)).expect("a stack");
     let listener = stack.listen(at(LEFT, 80), 1).expect("a listener");
     let say = |sequence, acknowledgement, flags, payload: &[u8]| {
-        let transport =
-            Transport::Tcp { sequence, acknowledgement, flags, window: 9000, options: Vec::new() };
-        let (source, destination) = (ip(RIGHT), ip(LEFT));
-        let whole = Packet::tcp_v4(0, payload);
-        let whole = Packet { source, destination, transport, destination_port: 80, ..whole };
-        say(&device, &whole.bytes());
+        let segment = segment(at(RIGHT, 4000), at(LEFT, 80), sequence, acknowledgement, flags, payload);
+        say(&device, &segment);
     };
     say(99, 0, SYN, b"");
-    let theirs = u32::from_be_bytes(hear(&device)[24..28].try_into().expect("four")) + 1;
+    let theirs = number(&hear(&device)) + 1;
     say(100, theirs, ACK, b"");
     let (mut stream, _) = listener.accept().await.expect("a connection");
     say(100, theirs, ACK | FIN, b"all");
